@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make run` starts the emulator, `make test` checks everything.
+PYTHON ?= python3
+HOST   ?= 127.0.0.1
+PORT   ?= 8080
+STAGE  ?= dev
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help run test lint types imports format clean
+.DEFAULT_GOAL := help
+
+help:  ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
+	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE)
+
+test: .venv/test.stamp lint types imports  ## Lint, types, import rules, all tests
+	@$(BIN)/python -m pytest
+
+lint: .venv/test.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/test.stamp
+	@$(BIN)/mypy
+
+imports: .venv/test.stamp
+	@$(BIN)/lint-imports
+
+format: .venv/test.stamp  ## Rewrite the code as the linter wants it
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## Remove the virtual environment and every cache (no database)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements.txt functions/requirements.txt | .venv/bin/python
+	@echo "Installing the emulator's packages into .venv"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: tests/requirements.txt requirements.txt functions/requirements.txt | .venv/bin/python
+	@echo "Installing the tests' packages into .venv"
+	@$(PIP) -r tests/requirements.txt
+	@touch $@ .venv/run.stamp
