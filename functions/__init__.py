@@ -1,0 +1,1 @@
+"""The service's functions: one file each, one `handler(event, context)` in each."""

@@ -1,0 +1,13 @@
+"""`DELETE /api/sessions/{session_id}`: end a session, once and for good."""
+
+from shared import warm
+from shared.http import Request, Response, endpoint
+from shared.requests import NoQuery
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """200 with the session as it ended."""
+    request.query(NoQuery)
+    session = warm.sessions().end_session(request.session_id)
+    return Response(200, {"message": "Session ended successfully", "session": session})

@@ -1,0 +1,14 @@
+"""`POST /api/sessions/{session_id}/messages`: keep a message, before it is routed."""
+
+from shared import warm
+from shared.http import Request, Response, endpoint
+from shared.requests import StoreMessage, message_draft
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """201 with the message as it was stored."""
+    body = request.body(StoreMessage)
+    draft = message_draft(request.session_id, body)
+    message = warm.messages().store_message(draft, body.role, request.idempotency_key(body))
+    return Response(201, {"message": message})

@@ -1,0 +1,21 @@
+"""`GET /api/sessions/{session_id}/validate`: may this user join?"""
+
+from shared import warm
+from shared.http import Request, Response, endpoint
+from shared.requests import ValidateMembership
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """200 when the user may join; otherwise the problem says why not."""
+    query = request.query(ValidateMembership)
+    warm.sessions().validate_session_membership(request.session_id, query.user_id, query.role)
+    return Response(
+        200,
+        {
+            "valid": True,
+            "session_id": request.session_id.lower(),
+            "user_id": query.user_id,
+            "role": query.role,
+        },
+    )

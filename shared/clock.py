@@ -1,0 +1,35 @@
+"""The only clock reads, and the one time format: RFC 3339, UTC, `Z`, always six fractional digits.
+
+The format is of fixed width, so text order is time order; timestamps are kept and compared in it.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+
+def now() -> str:
+    """The wall clock, as the service writes it: `2026-11-22T07:24:11.000000Z`."""
+    return render(datetime.now(UTC))
+
+
+def ago(age: timedelta) -> str:
+    """The wall clock's time `age` before now, in the same format."""
+    return render(datetime.now(UTC) - age)
+
+
+def render(moment: datetime) -> str:
+    """An aware datetime in the service's format."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+
+
+def unix_milliseconds() -> int:
+    """Milliseconds since 1970, for time-ordered identifiers."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def elapsed() -> float:
+    """Seconds on a clock that only goes forward, for deadlines and durations.
+
+    Read through `clock_gettime`, so that a test which freezes the wall clock does not stop deadlines too.
+    """
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

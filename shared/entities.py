@@ -1,0 +1,75 @@
+"""The shapes of the service: what a session and a message are, and, as msgspec writes structs, how they look on the wire."""
+
+from typing import Final
+
+import msgspec
+
+STUDENT: Final = "student"
+INSTRUCTOR: Final = "instructor"
+
+ACTIVE: Final = "active"
+ENDED: Final = "ended"
+
+STUDENT_MESSAGE_TYPES: Final = ("instructor_inbox", "request_response", "analytics")
+INSTRUCTOR_MESSAGE_TYPES: Final = ("inbox_response", "request", "instructor_broadcast")
+ADDRESSED_MESSAGE_TYPES: Final = ("inbox_response", "request")
+BROADCAST: Final = "instructor_broadcast"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A classroom session. Times are the service's fixed-width text (see `shared.clock`); `end_time` is None while active."""
+
+    id: str
+    name: str
+    created_by: str
+    student_ids: tuple[str, ...]
+    start_time: str
+    end_time: str | None = None
+    status: str = ACTIVE
+
+
+class SessionFilter(msgspec.Struct, frozen=True):
+    """Which sessions to list; None lets all pass."""
+
+    status: str | None = ACTIVE
+    created_by: str | None = None
+    student_id: str | None = None
+
+
+class MessageDraft(msgspec.Struct, frozen=True):
+    """A message as its sender gives it. `content` is compact UTF-8 JSON; the storage adds id, order and time."""
+
+    session_id: str
+    type: str
+    context: str
+    from_user: str
+    to_user: str | None
+    content: msgspec.Raw
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A stored message. `content` stays JSON text: it is spliced into answers, never parsed and dumped again."""
+
+    id: str
+    session_id: str
+    type: str
+    context: str
+    from_user: str
+    to_user: str | None
+    content: msgspec.Raw
+    timestamp: str
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Who reads a history."""
+
+    user_id: str
+    role: str
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A caller's `Idempotency-Key`, the function that it was sent to, and a fingerprint of what was asked."""
+
+    function: str
+    key: str
+    fingerprint: str

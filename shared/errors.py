@@ -1,0 +1,229 @@
+"""The error family: a code and a message each, and nothing of HTTP (`shared.http` maps classes to statuses)."""
+
+
+class SwitchboardError(Exception):
+    """Base of every failure that a caller is told about; `str(error)` is the caller's `detail`."""
+
+    code = "internal_error"
+    message = "internal error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.message)
+
+
+class ConfigurationError(SwitchboardError):
+    """A setting cannot be used as it is; the message names the variable, never its value."""
+
+
+class InvalidRequestError(SwitchboardError):
+    """The request's shape is wrong: bad JSON, a wrong type, a missing or unknown field, a bad cursor or limit."""
+
+    code = "invalid_request"
+    message = "invalid request"
+
+
+class InvalidSessionDataError(SwitchboardError):
+    """Base of what can be wrong with a new session's data."""
+
+    code = "invalid_session_data"
+    message = "invalid session data"
+
+
+class InvalidSessionNameError(InvalidSessionDataError):
+    """The name is empty, blank, too long or not printable."""
+
+    code = "invalid_session_name"
+    message = "session name must be 1-200 characters"
+
+
+class InvalidCreatedByError(InvalidSessionDataError):
+    """The creator is not a user id."""
+
+    code = "invalid_created_by"
+    message = "created_by must be valid user ID"
+
+
+class EmptyStudentListError(InvalidSessionDataError):
+    """A session needs at least one student."""
+
+    code = "empty_student_list"
+    message = "student list cannot be empty"
+
+
+class InvalidStudentIDError(InvalidSessionDataError):
+    """One of the students is not a user id; the detail says which."""
+
+    code = "invalid_student_id"
+    message = "invalid student ID format"
+
+
+class InvalidRoleError(SwitchboardError):
+    """The role is neither of the two."""
+
+    code = "invalid_role"
+    message = "invalid role: must be 'student' or 'instructor'"
+
+
+class InvalidUserIDError(SwitchboardError):
+    """A user id in a query or a message is malformed."""
+
+    code = "invalid_user_id"
+    message = "user ID must be 1-50 characters of A-Z, a-z, 0-9, '_' or '-'"
+
+
+class InvalidMessageTypeError(SwitchboardError):
+    """The message type is none of the six, or not one that the sender's role may send."""
+
+    code = "invalid_message_type"
+    message = (
+        "message type must be one of instructor_inbox, request_response, analytics (sent by students),"
+        " inbox_response, request, instructor_broadcast (sent by instructors)"
+    )
+
+
+class InvalidContextError(SwitchboardError):
+    """The message's context is malformed."""
+
+    code = "invalid_context"
+    message = "context must be 1-50 characters of A-Z, a-z, 0-9, '_' or '-'"
+
+
+class InvalidContentError(SwitchboardError):
+    """The message's content is not a JSON object that can be kept."""
+
+    code = "invalid_content"
+    message = "content must be a JSON object"
+
+
+class InvalidRecipientError(SwitchboardError):
+    """A recipient is missing, unexpected, malformed or not one of the session's students."""
+
+    code = "invalid_recipient"
+    message = "to_user must be one of the session's students"
+
+
+class ContentTooLargeError(SwitchboardError):
+    """The content, or a whole request body, is over its limit."""
+
+    code = "content_too_large"
+    message = "content must be at most 65536 bytes of compact JSON"
+
+
+class UnauthorizedError(SwitchboardError):
+    """The user may not take part in this session."""
+
+    code = "unauthorized"
+    message = "user not authorized for this session"
+
+
+class SessionNotFoundError(SwitchboardError):
+    """No session has this id."""
+
+    code = "session_not_found"
+    message = "session not found"
+
+
+class SessionAlreadyEndedError(SwitchboardError):
+    """Another `end` came first; `end_time` is the one that stands."""
+
+    code = "session_already_ended"
+    message = "session is already ended"
+
+    def __init__(self, end_time: str | None = None) -> None:
+        super().__init__()
+        self.end_time = end_time
+
+
+class SessionEndedError(SwitchboardError):
+    """The session is over: nobody may join it or write to it."""
+
+    code = "session_ended"
+    message = "session has ended"
+
+
+class InvalidIdempotencyKeyError(SwitchboardError):
+    """The `Idempotency-Key` header is malformed."""
+
+    code = "invalid_idempotency_key"
+    message = "Idempotency-Key must be 1-255 printable ASCII characters, quoted or bare"
+
+
+class IdempotencyKeyReusedError(SwitchboardError):
+    """The key was used for another request within its 24 hours."""
+
+    code = "idempotency_key_reused"
+    message = "Idempotency-Key was already used with another request: use a new key for a new request"
+
+
+class DatabaseError(SwitchboardError):
+    """Base of what can be wrong with the storage. `retry_after` is in seconds, None where waiting does not help."""
+
+    code = "database_unavailable"
+    message = "database is unavailable"
+    retry_after: int | None = 5
+
+    can_pass = False
+    """Whether the single writer may try once more: set where the cause is known."""
+
+    outcome_unknown = False
+    """Whether the write may stand although it was reported as failed."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The database cannot be opened or read: a missing file, an I/O error, too many open files."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """The write was not made: the queue is full, or the write lock did not come free in time."""
+
+    code = "database_busy"
+    message = "database is busy: nothing was written, try again"
+    retry_after = 1
+
+
+class DatabaseTimeoutError(DatabaseError):
+    """The caller's time ran out while its write was being committed: the write may stand or not."""
+
+    code = "database_timeout"
+    message = "database did not answer in time: the write may have been made, repeat it with the same Idempotency-Key"
+    retry_after = 1
+
+
+class DatabaseFullError(DatabaseError):
+    """No space is left for the write."""
+
+    code = "database_full"
+    message = "database storage is full: nothing was written"
+    retry_after = 60
+
+
+class DatabaseReadOnlyError(DatabaseError):
+    """The database can be read and not written."""
+
+    code = "database_read_only"
+    message = "database is read-only: nothing was written"
+    retry_after = None
+
+
+class DatabaseCorruptError(DatabaseError):
+    """The file is damaged, or is no database at all."""
+
+    code = "database_corrupt"
+    message = "database is damaged or not a database"
+    retry_after = None
+
+
+class DatabaseSchemaError(DatabaseError):
+    """The tables are not the ones that this version needs."""
+
+    code = "database_schema"
+    message = "database schema does not match this version of the service"
+    retry_after = None
+
+
+class DatabaseClosedError(DatabaseError):
+    """The database was closed in this process, or opened in the parent of a fork."""
+
+    code = "database_closed"
+    message = "database is closed"
+    retry_after = 1

@@ -1,0 +1,47 @@
+"""The health report: what works, what does not, and what this container holds. Asking never raises."""
+
+from typing import Any, Final
+
+import msgspec
+
+from shared import clock, warm
+from shared.errors import ConfigurationError, DatabaseError
+
+HEALTHY: Final = "healthy"
+UNHEALTHY: Final = "unhealthy"
+CONNECTED: Final = "connected"
+
+_imported = clock.elapsed()
+
+
+class Report(msgspec.Struct):
+    """The body of `GET /health`; counts are of this container, `active_sessions` is the database's."""
+
+    status: str
+    timestamp: str
+    uptime_seconds: float
+    active_sessions: int
+    database_status: str
+    cache: dict[str, int]
+    writer: dict[str, Any]
+
+
+def check() -> Report:
+    """Look at the database, read and schema; a database that cannot serve makes the report unhealthy."""
+    active, cache, writer, status = 0, {"active_sessions": 0, "cache_size": 0}, {}, CONNECTED
+    try:
+        environment = warm.environment()
+        cache, writer = environment.sessions.get_stats(), environment.database.writer_stats()
+        active = environment.database.count_active_sessions()
+        environment.database.health_check()
+    except (DatabaseError, ConfigurationError) as error:
+        status = str(error)
+    return Report(
+        status=HEALTHY if status == CONNECTED else UNHEALTHY,
+        timestamp=clock.now(),
+        uptime_seconds=round(clock.elapsed() - _imported, 3),
+        active_sessions=active,
+        database_status=status,
+        cache=cache,
+        writer=writer,
+    )

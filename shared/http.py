@@ -1,0 +1,149 @@
+"""The edge to the gateway: event -> request, result -> response, error -> problem, in one decorator.
+
+Events and responses are AWS's HTTP API payload format 2.0; problems are RFC 9457's.
+"""
+
+import base64
+import binascii
+import functools
+import hashlib
+import logging
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared import errors, requests
+from shared.entities import IdempotencyKey
+
+log = logging.getLogger(__name__)
+
+Event = Mapping[str, Any]
+T = TypeVar("T")
+
+STATUSES: dict[type[errors.SwitchboardError], int] = {
+    errors.SwitchboardError: 500,
+    errors.ConfigurationError: 500,
+    errors.InvalidRequestError: 400,
+    errors.InvalidSessionDataError: 400,
+    errors.InvalidRoleError: 400,
+    errors.InvalidUserIDError: 400,
+    errors.InvalidMessageTypeError: 400,
+    errors.InvalidContextError: 400,
+    errors.InvalidContentError: 400,
+    errors.InvalidRecipientError: 400,
+    errors.InvalidIdempotencyKeyError: 400,
+    errors.UnauthorizedError: 403,
+    errors.SessionNotFoundError: 404,
+    errors.SessionAlreadyEndedError: 409,
+    errors.SessionEndedError: 410,
+    errors.ContentTooLargeError: 413,
+    errors.IdempotencyKeyReusedError: 422,
+    errors.DatabaseError: 503,
+}
+"""Error class -> HTTP status; a class without a line has its base's."""
+
+_KEY = re.compile(r'[\x21\x23-\x7e][\x20-\x7e]{0,254}|"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
+
+
+@dataclass(frozen=True)
+class Response:
+    """A handler's success: a JSON value, and headers beside `Content-Type`."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Request:
+    """What a handler reads of a payload 2.0 event."""
+
+    def __init__(self, event: Event, function: str) -> None:
+        self._event = event
+        self._function = function
+
+    @property
+    def session_id(self) -> str:
+        """The path parameter, as it was sent."""
+        return str((self._event.get("pathParameters") or {}).get("session_id") or "")
+
+    def query(self, kind: type[T]) -> T:
+        """The typed query. Raises `InvalidRequestError`."""
+        return requests.parse_query(dict(self._event.get("queryStringParameters") or {}), kind)
+
+    def body(self, kind: type[T]) -> T:
+        """The typed JSON body. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+        body = self._event.get("body") or ""
+        if not self._event.get("isBase64Encoded"):
+            return requests.parse_body(body.encode("utf-8", "surrogatepass"), kind)
+        try:
+            return requests.parse_body(base64.b64decode(body, validate=True), kind)
+        except (binascii.Error, ValueError):
+            raise errors.InvalidRequestError("request body: not base64, although it is marked so") from None
+
+    def idempotency_key(self, request: Any) -> IdempotencyKey | None:
+        """The call's `Idempotency-Key` with a fingerprint of the typed request. Raises `InvalidIdempotencyKeyError`."""
+        headers = self._event.get("headers") or {}
+        key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
+        if key is None:
+            return None
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise errors.InvalidIdempotencyKeyError
+        asked = msgspec.json.encode([self.session_id, request])
+        return IdempotencyKey(self._function, match[1] or key, hashlib.sha256(asked).hexdigest())
+
+
+def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], dict[str, Any]]:
+    """Make a Lambda handler of a function from request to response; every error becomes a problem."""
+    function = handle.__module__.rpartition(".")[2]
+
+    @functools.wraps(handle)
+    def handler(event: Event, context: Any) -> dict[str, Any]:
+        try:
+            response = handle(Request(event, function))
+            body = msgspec.json.encode(response.body)
+            headers = {"Content-Type": "application/json", **response.headers}
+            return {"statusCode": response.status, "headers": headers, "body": body.decode()}
+        except errors.SwitchboardError as error:
+            return _problem(error, _request_id(event, context), function)
+        except Exception as error:
+            request_id = _request_id(event, context)
+            log.exception("%s failed on request %s", function, request_id)
+            return _problem(
+                errors.SwitchboardError().with_traceback(error.__traceback__), request_id, function
+            )
+
+    return handler
+
+
+def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> dict[str, Any]:
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    if isinstance(error, errors.DatabaseError | errors.ConfigurationError):
+        log.error(
+            "%s: %s on request %s: %s", function, error.code, request_id, error, exc_info=error.__cause__
+        )
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": str(error).encode("utf-8", "backslashreplace").decode(),
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, errors.SessionAlreadyEndedError):
+        problem["end_time"] = error.end_time
+    headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, errors.DatabaseError) and error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return {"statusCode": status, "headers": headers, "body": msgspec.json.encode(problem).decode()}
+
+
+def _request_id(event: Event, context: Any) -> str:
+    """Lambda's id of the invocation, under which its log stands; without a context the gateway's id."""
+    known = getattr(context, "aws_request_id", None) or (event.get("requestContext") or {}).get("requestId")
+    return str(known or uuid.uuid4())

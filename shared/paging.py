@@ -1,0 +1,70 @@
+"""Pages of a list: cursors that belong to one query, and a page's size in bytes.
+
+A cursor is base64url of JSON: a digest of the query that it belongs to, then the key of the last row seen. It holds
+nothing that its caller was not shown.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from shared.errors import InvalidRequestError
+
+PAGE_BYTES = 6_000_000
+"""Lambda's response may have 6,291,556 bytes, with the body in it as an escaped JSON string."""
+
+_ROW_BYTES = 512  # all of a row but its long texts
+_MOST_GROWTH = 3  # an escaped text's bytes for one of UTF-8, at worst
+_SHORT = 1000  # bytes of a text that is not worth measuring
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+
+def cursor(query: tuple[object, ...], position: object) -> str:
+    """The cursor behind `position` in the results of `query`."""
+    content = msgspec.json.encode([_digest(query), position])
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def position(text: str | None, query: tuple[object, ...], kind: type[P]) -> P | None:
+    """The position in a cursor made for the same query; None without one. Raises `InvalidRequestError`."""
+    if text is None:
+        return None
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        content = base64.b64decode(padded, altchars=b"-_", validate=True)
+        digest, key = msgspec.json.decode(content, type=tuple[str, kind])  # type: ignore[valid-type]
+    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequestError("cursor: not one that this service gave") from None
+    if digest != _digest(query):
+        raise InvalidRequestError("cursor: belongs to a list with other filters")
+    result: P = key
+    return result
+
+
+def fitting(rows: Iterable[T], weight: Callable[[T], int], limit: int) -> tuple[list[T], bool]:
+    """The rows that make one page, at least one where there are any, and whether there are more."""
+    page: list[T] = []
+    room = PAGE_BYTES
+    for row in rows:
+        room -= weight(row)
+        if len(page) == limit or (page and room < 0):
+            return page, True
+        page.append(row)
+    return page, False
+
+
+def row_bytes(text: bytes) -> int:
+    """How many bytes a row with this long text takes in a response, at most."""
+    growing = len(text) * _MOST_GROWTH if len(text) < _SHORT else len(json.dumps(text.decode()))
+    return _ROW_BYTES + growing
+
+
+def _digest(query: tuple[object, ...]) -> str:
+    return hashlib.sha256(msgspec.json.encode(query)).hexdigest()[:12]

@@ -1,0 +1,184 @@
+"""Typed input: what a body and a query may hold. Unknown fields are refused by name, so a misspelt one is noticed.
+
+The structs give the types; forms and limits (`shared.rules`) are checked after the shape, in the contract's order.
+"""
+
+import json
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from shared import rules
+from shared.entities import ACTIVE, ENDED, MessageDraft, Reader, SessionFilter
+from shared.errors import ContentTooLargeError, InvalidContentError, InvalidRequestError
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""So that the answer to what was accepted fits Lambda's 6 MB, escaped as it is there."""
+
+_MAX_DETAIL = 300  # characters of a message that quotes its caller
+_MAX_DEPTH = 100  # of brackets and braces in a body
+
+T = TypeVar("T")
+
+
+class CreateSession(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /api/sessions`."""
+
+    name: str
+    instructor_id: str
+    student_ids: list[str]
+
+
+class StoreMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /api/sessions/{session_id}/messages`."""
+
+    type: str
+    from_user: str
+    role: str
+    content: Any
+    context: str | None = None
+    to_user: str | None = None
+
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """A route without query parameters."""
+
+
+class ListSessions(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of `GET /api/sessions`."""
+
+    status: str = "active"
+    created_by: str | None = None
+    student_id: str | None = None
+    limit: Limit = 100
+    cursor: str | None = None
+
+
+class ValidateMembership(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of `GET /api/sessions/{session_id}/validate`."""
+
+    user_id: str
+    role: str
+
+
+class ReadHistory(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of `GET /api/sessions/{session_id}/messages`."""
+
+    user_id: str | None = None
+    role: str | None = None
+    limit: Limit = 1000
+    cursor: str | None = None
+
+
+def parse_body(body: bytes, kind: type[T]) -> T:
+    """A JSON object of this type. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+    if len(body) > MAX_BODY_BYTES:
+        raise ContentTooLargeError(f"request body must be at most {MAX_BODY_BYTES} bytes")
+    if not body.strip():
+        raise InvalidRequestError("request body: missing, it must be a JSON object")
+    value = _parse_json(body)
+    if not isinstance(value, dict):
+        raise InvalidRequestError("request body: must be a JSON object")
+    return _convert(value, kind, strict=True)
+
+
+def parse_query(query: dict[str, str], kind: type[T]) -> T:
+    """Query parameters of this type; numbers are read from their digits. Raises `InvalidRequestError`."""
+    return _convert(query, kind, strict=False)
+
+
+def session_filter(query: ListSessions) -> SessionFilter:
+    """The filter of a list's query. Raises `InvalidRequestError`, `InvalidUserIDError`."""
+    if query.status not in (ACTIVE, ENDED, "all"):
+        raise InvalidRequestError("status: must be active, ended or all")
+    for user_id in (query.created_by, query.student_id):
+        if user_id is not None:
+            rules.check_user_id(user_id)
+    return SessionFilter(None if query.status == "all" else query.status, query.created_by, query.student_id)
+
+
+def reader(query: ReadHistory) -> Reader | None:
+    """Who reads a history; nobody in particular without both. Raises `InvalidRequestError`."""
+    if query.user_id is None and query.role is None:
+        return None
+    if query.user_id is None or query.role is None:
+        raise InvalidRequestError("user_id and role: come together or not at all")
+    return Reader(query.user_id, query.role)
+
+
+def message_draft(session_id: str, body: StoreMessage) -> MessageDraft:
+    """The message that a body asks to store: checked up to its content, which must be JSON to be kept."""
+    rules.check_message_type(body.type)
+    context = body.context or rules.DEFAULT_CONTEXT
+    rules.check_context(context)
+    content = compact_content(body.content)
+    return MessageDraft(session_id, body.type, context, body.from_user, body.to_user, content)
+
+
+def compact_content(content: Any) -> msgspec.Raw:
+    """A message's content as compact UTF-8 JSON. Raises `InvalidContentError`."""
+    if not isinstance(content, dict):
+        raise InvalidContentError
+    try:
+        return msgspec.Raw(_compact.encode(content).encode())
+    except ValueError:  # a UnicodeEncodeError is one too
+        raise InvalidContentError(
+            "content must be a JSON object without NaN, Infinity, numbers out of range and lone surrogates"
+        ) from None
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+
+
+def _convert(value: dict[str, Any], kind: type[T], *, strict: bool) -> T:
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise InvalidRequestError(_readable(str(error))) from None
+
+
+def _readable(message: str) -> str:
+    """msgspec's message with the field in front: `student_ids[0]: expected str, got int`."""
+    text, _, path = message.replace("`", "").partition(" - at ")
+    field = path.removeprefix("$.").removeprefix("$")
+    text = (
+        text.replace("Object ", "request ", 1) if text.startswith("Object ") else text[0].lower() + text[1:]
+    )
+    return (f"{field}: {text}" if field else text)[:_MAX_DETAIL]
+
+
+def _parse_json(body: bytes) -> Any:
+    """JSON in UTF-8, without duplicate keys and not nested without end."""
+    try:
+        text = body.decode()
+        value = json.loads(text, object_pairs_hook=_unique)
+    except UnicodeDecodeError:
+        raise InvalidRequestError("request body: not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequestError(
+            f"request body: not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
+    except (RecursionError, ValueError):  # the latter for an integer of thousands of digits
+        raise InvalidRequestError("request body: nested too deeply, or a number too long") from None
+    if text.count("{") + text.count("[") > _MAX_DEPTH and _deeper(value, _MAX_DEPTH):
+        raise InvalidRequestError(f"request body: nested more than {_MAX_DEPTH} deep")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise InvalidRequestError(f"{ascii(twice[:60])[1:-1]}: appears twice in the request body")
+    return value
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_deeper(one, depth - 1) for one in inner)

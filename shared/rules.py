@@ -1,0 +1,99 @@
+"""The forms and limits of the contract, each once: what a name, a user id, a role or a message must look like."""
+
+import re
+
+from shared import errors
+from shared.entities import (
+    ADDRESSED_MESSAGE_TYPES,
+    INSTRUCTOR,
+    INSTRUCTOR_MESSAGE_TYPES,
+    STUDENT,
+    STUDENT_MESSAGE_TYPES,
+)
+
+MAX_NAME_CHARACTERS = 200
+MAX_CONTENT_BYTES = 65_536
+DEFAULT_CONTEXT = "general"
+
+_USER_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
+
+# Not printable to Python, and yet part of how names are written: joiners (Persian, emoji), emoji tags and spaces.
+_JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)), "")
+_SPACES = dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
+_WRITTEN = _JOINERS | _SPACES
+
+
+def is_user_id(text: str) -> bool:
+    """1 to 50 of `A-Z a-z 0-9 _ -`; also the form of a message's context."""
+    return _USER_ID.fullmatch(text) is not None
+
+
+def check_name(name: str) -> None:
+    """1 to 200 code points, printable, not blank. Raises `InvalidSessionNameError`."""
+    visible = name if name.isprintable() else name.translate(_WRITTEN)
+    if not visible.isprintable() or not visible.strip() or len(name) > MAX_NAME_CHARACTERS:
+        raise errors.InvalidSessionNameError
+
+
+def check_created_by(user_id: str) -> None:
+    """Raises `InvalidCreatedByError`."""
+    if not is_user_id(user_id):
+        raise errors.InvalidCreatedByError
+
+
+def check_students(student_ids: tuple[str, ...]) -> None:
+    """At least one, each a user id. Raises `EmptyStudentListError`, `InvalidStudentIDError`."""
+    if not student_ids:
+        raise errors.EmptyStudentListError
+    for number, student_id in enumerate(student_ids):
+        if not is_user_id(student_id):
+            shown = ascii(student_id[:60])
+            raise errors.InvalidStudentIDError(
+                f"{errors.InvalidStudentIDError.message}: student_ids[{number}] is {shown}"
+            )
+
+
+def check_user_id(user_id: str) -> None:
+    """Raises `InvalidUserIDError`."""
+    if not is_user_id(user_id):
+        raise errors.InvalidUserIDError
+
+
+def check_role(role: str) -> None:
+    """Raises `InvalidRoleError`."""
+    if role not in (STUDENT, INSTRUCTOR):
+        raise errors.InvalidRoleError
+
+
+def check_message_type(kind: str) -> None:
+    """Raises `InvalidMessageTypeError`."""
+    if kind not in STUDENT_MESSAGE_TYPES and kind not in INSTRUCTOR_MESSAGE_TYPES:
+        raise errors.InvalidMessageTypeError
+
+
+def check_context(context: str) -> None:
+    """Raises `InvalidContextError`."""
+    if not is_user_id(context):
+        raise errors.InvalidContextError
+
+
+def check_content_size(content: bytes) -> None:
+    """Compact UTF-8 JSON of at most 65,536 bytes. Raises `ContentTooLargeError`."""
+    if len(content) > MAX_CONTENT_BYTES:
+        raise errors.ContentTooLargeError
+
+
+def check_recipient_form(kind: str, to_user: str | None) -> None:
+    """A recipient where the type has one, and only there. Raises `InvalidRecipientError`."""
+    if kind not in ADDRESSED_MESSAGE_TYPES:
+        if to_user is not None:
+            raise errors.InvalidRecipientError(f"to_user must be absent from a message of type {kind}")
+    elif to_user is None or not is_user_id(to_user):
+        raise errors.InvalidRecipientError
+
+
+def check_sender(kind: str, role: str) -> None:
+    """Each role has three types of its own. Raises `UnauthorizedError`."""
+    own = STUDENT_MESSAGE_TYPES if role == STUDENT else INSTRUCTOR_MESSAGE_TYPES
+    if kind not in own:
+        raise errors.UnauthorizedError

@@ -1,0 +1,301 @@
+"""The single writer: every write of the process goes through this queue, and whoever leads it writes for all that wait.
+
+There is no writer thread. A caller puts its write into the queue; when nobody leads, it leads: it becomes the only
+writer of the database (`Engine.begin`: the lock across processes, then a transaction), takes what has gathered in
+the queue meanwhile, commits all of it at once, wakes those callers, and hands the lead to the first that came since.
+A lone caller pays for no hand-over, nothing runs in the background of a container that may be frozen, and there
+is one writer at a time.
+
+Invariants
+- The write connection belongs to the leader, from `begin` to `release`. `_leading` says that there is one; it and
+  the queue change only under `_mutex`, which nobody holds while doing anything that can wait.
+- When `write` returns, the write is committed. When it raises a domain error, nothing of it was written. When it raises a
+  `DatabaseError`, nothing was written, except for `DatabaseTimeoutError`: then the write may stand.
+- A write that fails does not sink those that it shares a transaction with.
+- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits. What it does
+  must then be safe to repeat: it is told so (`repeat`) when its first attempt may stand after all.
+- Nobody waits without end: a caller leaves the queue at its deadline, and is told whether its write was under way.
+- `close` refuses new writes and lets those that are in the queue be committed and answered.
+"""
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from shared import clock, errors
+from shared.engines import Connection, Engine
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Write = Callable[[Connection, bool], T]
+"""What a write does inside its transaction: (connection, repeat) -> result; it may raise to undo itself."""
+
+_BATCH = 256  # writes in one transaction, so that nobody waits for an endless one
+_CLOSE_PATIENCE = 30.0  # seconds that `close` waits for the queue, longer than any write may take
+
+
+class _Task(Generic[T]):
+    """One write on its way: in the queue, then taken into a batch, then done."""
+
+    __slots__ = (
+        "alone",
+        "deadline",
+        "done",
+        "error",
+        "leads",
+        "queued_at",
+        "repeat",
+        "result",
+        "taken",
+        "wake",
+        "write",
+    )
+
+    def __init__(self, write: Write[T], deadline: float, *, repeat: bool = False) -> None:
+        self.write = write
+        self.queued_at = clock.elapsed()
+        self.deadline = deadline
+        self.repeat = repeat  # an attempt before this one may stand
+        self.alone = False  # wants a transaction of its own
+        self.taken = False  # in a batch: its caller cannot take it back
+        self.leads = False  # its caller is the leader, or is woken to become it
+        self.done = False
+        self.wake: threading.Lock | None = None  # released when done, or to lead; only who waits has one
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """The queue before one engine's write connection. Times are in seconds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        queue_size: int,
+        busy_timeout: float,
+        retry_delay: float,
+        write_timeout: float,
+    ) -> None:
+        self._engine = engine
+        self._queue_size = queue_size
+        self._busy_timeout = busy_timeout
+        self._retry_delay = retry_delay
+        self._write_timeout = write_timeout
+        self._mutex = threading.Lock()
+        self._idle = threading.Condition(self._mutex)  # nobody leads, and so nothing is queued
+        self._queue: deque[_Task[Any]] = deque()
+        self._leading = False
+        self._closing = threading.Event()
+        self._process = os.getpid()
+        self._writes = self._batches = self._retries = self._failures = 0
+
+    def write(self, write: Write[T]) -> T:
+        """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised."""
+        deadline = clock.elapsed() + self._write_timeout
+        try:
+            return self._perform(_Task(write, deadline))
+        except errors.DatabaseError as error:
+            failure = error
+        if self._wait_for_retry(failure, deadline):
+            try:
+                return self._perform(_Task(write, deadline, repeat=failure.outcome_unknown))
+            except errors.DatabaseError as error:
+                error.outcome_unknown = error.outcome_unknown or failure.outcome_unknown
+                failure = error
+        self._failures += 1
+        log.error("write failed: %s", failure)
+        if failure.outcome_unknown:  # not to be called a failure when it may stand
+            raise errors.DatabaseTimeoutError from failure
+        raise failure
+
+    def _wait_for_retry(self, failure: errors.DatabaseError, deadline: float) -> bool:
+        if not failure.can_pass or clock.elapsed() + self._retry_delay >= deadline:
+            return False
+        log.warning("write failed, one more try in %s s: %s", self._retry_delay, failure)
+        if self._closing.wait(self._retry_delay):
+            return False
+        self._retries += 1
+        return True
+
+    def stats(self) -> dict[str, int]:
+        """What this container's writer did since its start, and how many writes wait at the moment."""
+        return {
+            "queued": len(self._queue),
+            "writes": self._writes,
+            "batches": self._batches,
+            "retries": self._retries,
+            "failures": self._failures,
+        }
+
+    def close(self) -> None:
+        """Refuse new writes and wait until those in the queue are answered; closing twice is fine."""
+        self._closing.set()
+        if self._process == os.getpid():
+            with self._idle:
+                self._idle.wait_for(lambda: not self._leading, _CLOSE_PATIENCE)
+
+    # --- a caller's side
+
+    def _perform(self, task: _Task[T]) -> T:
+        try:
+            self._enter(task)
+            while not task.done:
+                if task.leads:
+                    self._lead(task)
+                else:
+                    self._wait(task)
+        finally:
+            if not task.done:
+                self._leave(task)
+        if task.error is not None:
+            raise task.error
+        result: T = task.result
+        return result
+
+    def _enter(self, task: _Task[Any]) -> None:
+        if self._process != os.getpid():
+            raise errors.DatabaseClosedError
+        with self._mutex:
+            if self._closing.is_set():
+                raise errors.DatabaseClosedError
+            if len(self._queue) >= self._queue_size:
+                raise errors.DatabaseBusyError
+            if self._leading:
+                task.wake = threading.Lock()
+                task.wake.acquire()
+            else:
+                self._leading = task.leads = True
+            self._queue.append(task)
+
+    def _wait(self, task: _Task[Any]) -> None:
+        """Return when the task is done or is to lead; raise when its time is up first."""
+        assert task.wake is not None
+        if task.wake.acquire(timeout=max(0.0, task.deadline - clock.elapsed())):
+            return
+        with self._mutex:  # as a leader takes and wakes: what is in the queue now is not going to be written
+            if task.done or task.leads:
+                return
+            if task.taken or task.repeat:
+                raise errors.DatabaseTimeoutError
+            self._queue.remove(task)
+        raise errors.DatabaseBusyError
+
+    def _leave(self, task: _Task[Any]) -> None:
+        """The caller gives up or was interrupted: neither its task nor the lead may be left behind."""
+        with self._mutex:
+            if task in self._queue:
+                self._queue.remove(task)
+            if task.leads:
+                self._pass_lead(task)
+
+    # --- the leader's side
+
+    def _lead(self, task: _Task[Any]) -> None:
+        """Commit one batch with this task's write in it, and hand the lead on."""
+        try:
+            connection = self._engine.begin(min(task.deadline, task.queued_at + self._busy_timeout))
+        except Exception as error:
+            with self._mutex:
+                self._queue.remove(task)
+                task.error, task.done = error, True
+                self._pass_lead(task)
+            return
+        batch: list[_Task[Any]] = []
+        try:
+            self._take(batch)
+            if self._commit(connection, batch):
+                self._answer(batch)
+            self._engine.tidy()
+        finally:
+            self._engine.rollback()  # of what an interruption left open
+            self._engine.release()
+            self._hand_on(task, batch)
+
+    def _take(self, batch: list[_Task[Any]]) -> None:
+        """Fill the batch from the front of the queue; a task that wants to be alone is."""
+        with self._mutex:
+            while self._queue and len(batch) < _BATCH and not (batch and self._queue[0].alone):
+                task = self._queue.popleft()
+                task.taken = True
+                batch.append(task)
+                if task.alone:
+                    break
+
+    def _commit(self, connection: Connection, batch: list[_Task[Any]]) -> bool:
+        """Run the batch in the open transaction and commit it; False when it failed as a whole and has to be run again."""
+        for task in batch:
+            self._run(connection, task, shared=len(batch) > 1)
+            if not self._engine.in_transaction():
+                return self._undo(batch, task.error)
+        if all(task.error for task in batch):
+            self._engine.rollback()
+            return True
+        try:
+            self._engine.commit()
+        except errors.DatabaseError as error:
+            return self._undo(batch, error)
+        self._batches += 1
+        self._writes += len(batch)
+        return True
+
+    def _run(self, connection: Connection, task: _Task[Any], *, shared: bool) -> None:
+        """One write; beside others behind a savepoint, so that it fails for itself alone."""
+        try:
+            if shared:
+                connection.execute("SAVEPOINT write")
+            task.result = task.write(connection, task.repeat)
+            if shared:
+                connection.execute("RELEASE write")
+        except Exception as error:
+            task.error = self._engine.failure(error) or error
+            if shared and self._engine.in_transaction():
+                connection.execute("ROLLBACK TO write")
+                connection.execute("RELEASE write")
+
+    def _undo(self, batch: list[_Task[Any]], error: BaseException | None) -> bool:
+        """The transaction is lost: a lone task is told, tasks of a batch are tried again, each alone.
+
+        Also those that failed for themselves: what they saw of the others' writes did not come to stand.
+        """
+        self._engine.rollback()
+        if len(batch) == 1:
+            batch[0].error = batch[0].error or error
+            return True
+        unknown = isinstance(error, errors.DatabaseError) and error.outcome_unknown
+        for task in batch:
+            task.alone, task.repeat = True, task.repeat or unknown
+            task.result = task.error = None
+        return False
+
+    def _answer(self, batch: list[_Task[Any]]) -> None:
+        for task in batch:
+            task.done = True
+            if task.wake is not None and not task.leads:
+                task.wake.release()
+
+    def _hand_on(self, task: _Task[Any], batch: list[_Task[Any]]) -> None:
+        """Put back what has to be run again, and pass the lead."""
+        with self._mutex:
+            for other in reversed(batch):
+                if not other.done:
+                    other.taken = False
+                    other.repeat = other.repeat or not other.alone  # cut off by an interruption of its leader
+                    self._queue.appendleft(other)
+            self._pass_lead(task)
+
+    def _pass_lead(self, task: _Task[Any]) -> None:
+        """Wake the first in the queue to lead, under the mutex."""
+        task.leads = False
+        if not self._queue:
+            self._leading = False
+            self._idle.notify_all()
+            return
+        following = self._queue[0]
+        following.leads = True
+        if following is not task and following.wake is not None:
+            following.wake.release()
