@@ -4,7 +4,7 @@ Writes go through the single writer. Each is one function `(connection, repeat)`
 transaction; `repeat` says that an attempt before may stand, and the function then looks for it first.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from typing import TypeVar
 
@@ -108,9 +108,7 @@ class DatabaseManager:
         creator, student = wanted.created_by is not None, wanted.student_id is not None
         who = [value for value in (wanted.student_id, wanted.created_by) if value is not None]
         seen = (after[0], *after) if after else ()
-        page = self._sql.list_page(
-            status=wanted.status, creator=creator, student=student, after=after is not None
-        )
+        page = self._sql.list_page(status=wanted.status, creator=creator, student=student, after=after is not None)
         total = self._sql.list_total(status=wanted.status, creator=creator, student=student)
         with self._engine.snapshot() as connection:
             rows = connection.execute(page, (*who, *seen, limit)).fetchall()
@@ -162,16 +160,12 @@ class DatabaseManager:
 
         The session is not looked up. The rows are read as they are asked for.
         """
-        if student_id is None:
-            statement, bindings = self._sql.history, (session_id, after, limit)
-        else:
-            statement, bindings = (
-                self._sql.history_of_student,
-                (session_id, after, student_id, student_id, limit),
-            )
+        statement = self._sql.history if student_id is None else self._sql.history_of_student
+        reader = () if student_id is None else (student_id, student_id)
+        bindings = (session_id, after, *reader, limit)
         with self._engine.walk(statement, bindings) as rows:
-            for sequence, *columns in rows:
-                yield sequence, _stored_message(columns)
+            for row in rows:
+                yield row[0], _stored_message(row)
 
     # --- the database itself
 
@@ -268,6 +262,6 @@ def _message_row(message: Message, sequence: int) -> Row:
     )
 
 
-def _stored_message(columns: Sequence[object]) -> Message:
-    *before, content, timestamp = columns
-    return Message(*before, msgspec.Raw(content), timestamp)  # type: ignore[arg-type]
+def _stored_message(row: Row) -> Message:
+    _sequence, message_id, session_id, kind, context, from_user, to_user, content, timestamp = row
+    return Message(message_id, session_id, kind, context, from_user, to_user, msgspec.Raw(content), timestamp)

@@ -114,9 +114,7 @@ def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], di
         except Exception as error:
             request_id = _request_id(event, context)
             log.exception("%s failed on request %s", function, request_id)
-            return _problem(
-                errors.SwitchboardError().with_traceback(error.__traceback__), request_id, function
-            )
+            return _problem(errors.SwitchboardError().with_traceback(error.__traceback__), request_id, function)
 
     return handler
 
@@ -124,9 +122,7 @@ def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], di
 def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> dict[str, Any]:
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(error, errors.DatabaseError | errors.ConfigurationError):
-        log.error(
-            "%s: %s on request %s: %s", function, error.code, request_id, error, exc_info=error.__cause__
-        )
+        log.error("%s: %s on request %s: %s", function, error.code, request_id, error, exc_info=error.__cause__)
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -57,9 +57,7 @@ for _name, _columns, _where in (
 class MessageRow(Model):
     """A message, stored in its session's order."""
 
-    session_id = ForeignKeyField(
-        SessionRow, column_name="session_id", object_id_name="session_key", index=False
-    )
+    session_id = ForeignKeyField(SessionRow, column_name="session_id", object_id_name="session_key", index=False)
     sequence = IntegerField()
     id = TextField()
     type = TextField()
@@ -118,8 +116,6 @@ class IdempotencyKeyRow(Model):
         primary_key = CompositeKey("function", "key")
 
 
-IdempotencyKeyRow.add_index(
-    IdempotencyKeyRow.index(IdempotencyKeyRow.created_at, name="idempotency_keys_created_at")
-)
+IdempotencyKeyRow.add_index(IdempotencyKeyRow.index(IdempotencyKeyRow.created_at, name="idempotency_keys_created_at"))
 
 MODELS: tuple[type[Model], ...] = (SessionRow, MessageRow, EnrollmentRow, SessionCountRow, IdempotencyKeyRow)

@@ -144,9 +144,7 @@ def _readable(message: str) -> str:
     """msgspec's message with the field in front: `student_ids[0]: expected str, got int`."""
     text, _, path = message.replace("`", "").partition(" - at ")
     field = path.removeprefix("$.").removeprefix("$")
-    text = (
-        text.replace("Object ", "request ", 1) if text.startswith("Object ") else text[0].lower() + text[1:]
-    )
+    text = text.replace("Object ", "request ", 1) if text.startswith("Object ") else text[0].lower() + text[1:]
     return (f"{field}: {text}" if field else text)[:_MAX_DETAIL]
 
 

@@ -62,9 +62,7 @@ class SessionManager:
         rules.check_created_by(created_by)
         students = tuple(dict.fromkeys(student_ids))
         rules.check_students(students)
-        session = self._database.create_session(
-            Session(new_id(), name, created_by, students, clock.now()), key
-        )
+        session = self._database.create_session(Session(new_id(), name, created_by, students, clock.now()), key)
         self._cache.put(session)
         log.info("created session %s with %d students", session.id, len(students))
         return session
@@ -89,17 +87,13 @@ class SessionManager:
         """Every active session, newest first."""
         return self._database.list_active_sessions()
 
-    def list_sessions(
-        self, wanted: SessionFilter, cursor: str | None = None, limit: int = 100
-    ) -> SessionPage:
+    def list_sessions(self, wanted: SessionFilter, cursor: str | None = None, limit: int = 100) -> SessionPage:
         """A page of sessions, newest first. Raises `InvalidRequestError` for a cursor of another list."""
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)
         after = paging.position(cursor, query, tuple[str, str])
         found, total = self._database.list_sessions(wanted, after, limit + 1)
         page, more = paging.fitting(found, _row_bytes, limit)
-        return SessionPage(
-            page, total, paging.cursor(query, (page[-1].start_time, page[-1].id)) if more else None
-        )
+        return SessionPage(page, total, paging.cursor(query, (page[-1].start_time, page[-1].id)) if more else None)
 
     def validate_session_membership(self, session_id: str, user_id: str, role: str) -> None:
         """Return when the user may join: an instructor any active session, a student one that lists the student.

@@ -96,9 +96,7 @@ class Statements:
     def count_ended(self) -> str:
         """()"""
         change = SQL("iif(status = 'ended', 1, -1)")
-        return self._text(
-            SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change})
-        )
+        return self._text(SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change}))
 
     # --- lists of sessions
 
@@ -137,9 +135,7 @@ class Statements:
     def message_id(self) -> str:
         """(session_id, sequence) -> (id,)"""
         return self._text(
-            MessageRow.select(MessageRow.id).where(
-                (MessageRow.session_id == _P) & (MessageRow.sequence == _P)
-            )
+            MessageRow.select(MessageRow.id).where((MessageRow.session_id == _P) & (MessageRow.sequence == _P))
         )
 
     @cached_property
@@ -150,9 +146,7 @@ class Statements:
     @cached_property
     def history_of_student(self) -> str:
         """(session_id, sequence, student, student, limit) -> what the student sent, was sent, and broadcasts"""
-        sent = (MessageRow.from_user == _P) & MessageRow.type.in_(
-            [SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES]
-        )
+        sent = (MessageRow.from_user == _P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
         received = (MessageRow.to_user == _P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
         return self._text(_history().where(sent | received).limit(_P))
 
@@ -203,13 +197,9 @@ def _history() -> Query:
 def _list_page(status: str | None, creator: bool, student: bool, after: bool) -> Query:
     query = _matching(SESSION_COLUMNS, status, creator, student)
     start_time, session_id = (
-        (EnrollmentRow.start_time, EnrollmentRow.session_id)
-        if student
-        else (SessionRow.start_time, SessionRow.id)
+        (EnrollmentRow.start_time, EnrollmentRow.session_id) if student else (SessionRow.start_time, SessionRow.id)
     )
-    if (
-        after
-    ):  # the first condition walks along the index, the second leaves out what was seen of the same instant
+    if after:  # the first condition walks along the index, the second leaves out what was seen of the same instant
         query = query.where((start_time <= _P) & ((start_time < _P) | (session_id > _P)))
     return query.order_by(start_time.desc(), session_id).limit(_P)
 

@@ -63,17 +63,11 @@ class SqliteEngine:
 
     def connect(self) -> apsw.Connection:
         """A new connection with every pragma set, and with no automatic checkpoint: those are the writer's work."""
-        flags = (
-            apsw.SQLITE_OPEN_READWRITE
-            if self.exists()
-            else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        )
+        flags = apsw.SQLITE_OPEN_READWRITE if self.exists() else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         try:
             connection = apsw.Connection(str(self.path), flags=flags)
             try:
-                connection.set_busy_timeout(
-                    self._busy_timeout_ms
-                )  # before the first pragma that may have to wait
+                connection.set_busy_timeout(self._busy_timeout_ms)  # before the first pragma that may have to wait
                 for name, value in self._pragmas:
                     connection.execute(f"PRAGMA {name} = {value}")
                 connection.wal_autocheckpoint(0)
@@ -307,9 +301,7 @@ class SqliteEngine:
         if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
             return _busy()
         if isinstance(error, apsw.IOError | apsw.CantOpenError):
-            return _from_errno(
-                self._writer.system_errno() if self.in_transaction() and self._writer else None
-            )
+            return _from_errno(self._writer.system_errno if self.in_transaction() and self._writer else None)
         if isinstance(error, apsw.SQLError):
             missing = str(error).startswith(("no such", "table ")) or "has no column" in str(error)
             return errors.DatabaseSchemaError() if missing else None
@@ -329,7 +321,7 @@ _FAILURES: tuple[tuple[type[apsw.Error], type[errors.DatabaseError]], ...] = (
 )
 
 
-class _Dialect(APSWDatabase):
+class _Dialect(APSWDatabase):  # type: ignore[misc]
     """peewee's view of the engine's file: the same connections, with the same pragmas."""
 
     def __init__(self, engine: SqliteEngine) -> None:
@@ -338,9 +330,7 @@ class _Dialect(APSWDatabase):
 
     def _connect(self) -> apsw.Connection:
         connection = self._engine.connect()
-        connection.convert_binding = lambda _cursor, _number, value: str(
-            value
-        )  # the migrations' own datetimes
+        connection.convert_binding = lambda _cursor, _number, value: str(value)  # the migrations' own datetimes
         return connection
 
 

@@ -34,9 +34,7 @@ def up(migrator: Any, db: Database) -> None:
     Sessions.add_index(Sessions.index(Sessions.created_by, *newest, Sessions.status, name="sessions_creator"))
 
     class Messages(Model):
-        session_id = ForeignKeyField(
-            Sessions, column_name="session_id", object_id_name="session_key", index=False
-        )
+        session_id = ForeignKeyField(Sessions, column_name="session_id", object_id_name="session_key", index=False)
         sequence = IntegerField()
         id = TextField()
         type = TextField()
@@ -92,9 +90,7 @@ def up(migrator: Any, db: Database) -> None:
             table_name = "idempotency_keys"
             primary_key = CompositeKey("function", "key")
 
-    IdempotencyKeys.add_index(
-        IdempotencyKeys.index(IdempotencyKeys.created_at, name="idempotency_keys_created_at")
-    )
+    IdempotencyKeys.add_index(IdempotencyKeys.index(IdempotencyKeys.created_at, name="idempotency_keys_created_at"))
 
     db.create_tables([Sessions, Messages, Enrollments, SessionCounts, IdempotencyKeys], safe=False)
     SessionCounts.insert_many([("active", 0), ("ended", 0)]).execute()
