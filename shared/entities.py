@@ -1,4 +1,4 @@
-"""The shapes of the service: what a session and a message are, and, as msgspec writes structs, how they look on the wire."""
+"""The shapes of the service: what a session and a message are, and how they look on the wire, through msgspec."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ BROADCAST: Final = "instructor_broadcast"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A classroom session. Times are the service's fixed-width text (see `shared.clock`); `end_time` is None while active."""
+    """A classroom session. Times are text in the format of `shared.clock`; `end_time` is None while active."""
 
     id: str
     name: str

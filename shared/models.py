@@ -32,12 +32,12 @@ class SessionRow(Model):
 
     class Meta:
         table_name = "sessions"
-        constraints = [
+        constraints = (
             Check("length(name) BETWEEN 1 AND 200"),
             Check("status IN ('active', 'ended')"),
             Check("(status = 'active') = (end_time IS NULL)"),
             Check("end_time >= start_time"),
-        ]
+        )
 
 
 # Newest first, then by id: the order of a list, so that a page is one walk along an index.
@@ -71,11 +71,11 @@ class MessageRow(Model):
         table_name = "messages"
         primary_key = CompositeKey("session_id", "sequence")
         without_rowid = True
-        constraints = [
+        constraints = (
             Check("sequence > 0"),
             Check(f"type IN ({_listed(STUDENT_MESSAGE_TYPES + INSTRUCTOR_MESSAGE_TYPES)})"),
             Check(f"(type IN ({_listed(ADDRESSED_MESSAGE_TYPES)})) = (to_user IS NOT NULL)"),
-        ]
+        )
 
 
 class EnrollmentRow(Model):

@@ -9,11 +9,11 @@ is one writer at a time.
 Invariants
 - The write connection belongs to the leader, from `begin` to `release`. `_leading` says that there is one; it and
   the queue change only under `_mutex`, which nobody holds while doing anything that can wait.
-- When `write` returns, the write is committed. When it raises a domain error, nothing of it was written. When it raises a
-  `DatabaseError`, nothing was written, except for `DatabaseTimeoutError`: then the write may stand.
+- When `write` returns, the write is committed. When it raises, nothing of it was written, except for
+  `DatabaseTimeoutError`: then the write may stand.
 - A write that fails does not sink those that it shares a transaction with.
-- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits. What it does
-  must then be safe to repeat: it is told so (`repeat`) when its first attempt may stand after all.
+- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits. It is told
+  so (`repeat`) when its first attempt may stand after all, and must then not be made twice.
 - Nobody waits without end: a caller leaves the queue at its deadline, and is told whether its write was under way.
 - `close` refuses new writes and lets those that are in the queue be committed and answered.
 """
@@ -227,7 +227,7 @@ class Writer:
                     break
 
     def _commit(self, connection: Connection, batch: list[_Task[Any]]) -> bool:
-        """Run the batch in the open transaction and commit it; False when it failed as a whole and has to be run again."""
+        """Run and commit a batch; False when it failed as a whole and has to be run again."""
         for task in batch:
             self._run(connection, task, shared=len(batch) > 1)
             if not self._engine.in_transaction():
