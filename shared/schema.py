@@ -7,6 +7,8 @@ or older database brings it up to date; one that starts on a newer database refu
 import logging
 from pathlib import Path
 
+from peewee import PeeweeException
+
 from shared import clock
 from shared.engines import Engine
 from shared.errors import DatabaseSchemaError
@@ -34,8 +36,11 @@ def difference(engine: Engine) -> str:
     """What the tables and indexes lack or have too much, one thing a line; empty when they match the models."""
     from playhouse.schema_diff import diff_models
 
-    with engine.dialect.connection_context():
-        return str(diff_models(engine.dialect, MODELS))
+    try:
+        with engine.dialect.connection_context():
+            return str(diff_models(engine.dialect, MODELS))
+    except PeeweeException as error:
+        raise engine.failure(error) or error from error
 
 
 def _pending(engine: Engine) -> set[str]:

@@ -294,8 +294,8 @@ class SqliteEngine:
 
     def failure(self, error: BaseException) -> errors.DatabaseError | None:
         """The contract's error for a driver's: by class, an I/O error by the system's error number too."""
-        if isinstance(error, PeeweeException) and error.args:
-            error = error.args[0]  # the driver's own, which peewee wraps
+        if isinstance(error, PeeweeException):
+            error = getattr(error, "orig", error)  # the driver's own
         if isinstance(error, errors.DatabaseError):
             return error
         if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):

@@ -1,0 +1,58 @@
+"""Databases and writers of their own, on the test's file."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import schema
+from shared.config import Settings
+from shared.database import DatabaseManager, open_database
+from shared.engines.sqlite import SqliteEngine
+from shared.sessions import SessionManager
+from shared.writer import Writer
+
+
+@pytest.fixture
+def settings(database: Path) -> Settings:
+    """Settings for the test's file, with a short retry."""
+    return Settings(database_url=f"sqlite:///{database}", retry_delay_seconds=0.05, busy_timeout_ms=200)
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[SqliteEngine]:
+    """An engine on a migrated file."""
+    engine = SqliteEngine(settings)
+    schema.ensure(engine)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def make_writer(engine: SqliteEngine) -> Iterator[Callable[..., Writer]]:
+    """A factory of writers on the engine; keyword arguments replace the short times of tests."""
+    made: list[Writer] = []
+
+    def make(**changes: Any) -> Writer:
+        times: dict[str, Any] = {"queue_size": 100, "busy_timeout": 0.2, "retry_delay": 0.05, "write_timeout": 5.0}
+        made.append(Writer(engine, **times | changes))
+        return made[-1]
+
+    yield make
+    for writer in made:
+        writer.close()
+
+
+@pytest.fixture
+def manager(settings: Settings) -> Iterator[DatabaseManager]:
+    """A database manager on the test's file."""
+    manager = open_database(settings)
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def sessions(manager: DatabaseManager) -> SessionManager:
+    """A session manager on it."""
+    return SessionManager(manager)

@@ -1,0 +1,118 @@
+"""Clock, settings, identifiers and pages."""
+
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import clock, identifiers, paging
+from shared.config import Settings
+from shared.errors import ConfigurationError, InvalidRequestError
+from tests.conftest import Freeze
+
+
+def test_times_have_six_digits_and_a_z(freeze: Freeze) -> None:
+    freeze("2026-11-22 07:24:11")
+    assert clock.now() == "2026-11-22T07:24:11.000000Z"
+    assert clock.ago(timedelta(days=1)) == "2026-11-21T07:24:11.000000Z"
+
+
+def test_times_are_utc() -> None:
+    moment = datetime(2026, 11, 22, 1, 2, 3, 45, timezone(timedelta(hours=2)))
+    assert clock.render(moment) == "2026-11-21T23:02:03.000045Z"
+
+
+@given(st.lists(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)), min_size=2, max_size=2))
+def test_text_order_is_time_order(moments: list[datetime]) -> None:
+    first, second = sorted(moments)
+    assert clock.render(first) <= clock.render(second)
+
+
+def test_durations_go_on_while_the_clock_is_frozen(freeze: Freeze) -> None:
+    frozen = freeze("2026-11-22 07:24:11")
+    before = clock.elapsed()
+    frozen.tick(3600)
+    assert 0 <= clock.elapsed() - before < 60
+
+
+def test_settings_have_the_documented_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+    assert Settings().retry_delay_seconds == 5
+    assert Settings().busy_timeout_ms == 5000
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    environment = {
+        "SWITCHBOARD_SYNCHRONOUS": "FULL",
+        "SWITCHBOARD_RETRY_DELAY_SECONDS": "0.5",
+        "SWITCHBOARD_QUEUE_SIZE": "",
+    }
+    settings = Settings.from_environment(environment)
+    assert (settings.synchronous, settings.retry_delay_seconds, settings.queue_size) == ("FULL", 0.5, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SYNCHRONOUS", "OFF"),
+        ("BUSY_TIMEOUT_MS", "soon"),
+        ("BUSY_TIMEOUT_MS", "-1"),
+        ("QUEUE_SIZE", "0"),
+        ("CACHE_SIZE", "1.5"),
+        ("WRITE_TIMEOUT_SECONDS", "inf"),
+        ("RETRY_DELAY_SECONDS", "nan"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"SWITCHBOARD_{name} must be"):
+        Settings.from_environment({f"SWITCHBOARD_{name}": value})
+
+
+def test_identifiers_are_uuids_of_version_7_in_the_order_of_time(freeze: Freeze) -> None:
+    frozen = freeze("2026-11-22 07:24:11")
+    first = identifiers.new_id()
+    frozen.tick(0.001)
+    second = identifiers.new_id()
+    assert first < second
+    assert uuid.UUID(first).version == 7
+    assert uuid.UUID(first).variant == uuid.RFC_4122
+    assert len({identifiers.new_id() for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("01A203FA-ae13-754c-85a7-910fc6247e38", "01a203fa-ae13-754c-85a7-910fc6247e38"),
+        ("{01a203fa-ae13-754c-85a7-910fc6247e38}", None),
+        ("01a203faae13754c85a7910fc6247e38", None),
+        ("01a203fa-ae13-754c-85a7-910fc6247e38\n", None),
+        ("", None),
+    ],
+)
+def test_canonical_identifiers(text: str, canonical: str | None) -> None:
+    assert identifiers.canonical(text) == canonical
+
+
+def test_a_cursor_comes_back_for_its_own_query() -> None:
+    text = paging.cursor(("sessions", "active"), ("2026", "id"))
+    assert paging.position(text, ("sessions", "active"), tuple[str, str]) == ("2026", "id")
+    with pytest.raises(InvalidRequestError, match="other filters"):
+        paging.position(text, ("sessions", "ended"), tuple[str, str])
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_any_other_cursor_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        paging.position(text, ("sessions",), tuple[str, str])
+
+
+def test_a_page_ends_at_its_limit_or_its_size() -> None:
+    assert paging.fitting(range(3), lambda _: 1, 3) == ([0, 1, 2], False)
+    assert paging.fitting(range(4), lambda _: 1, 3) == ([0, 1, 2], True)
+    assert paging.fitting(range(4), lambda _: paging.PAGE_BYTES // 2, 10) == ([0, 1], True)
+    assert paging.fitting(range(2), lambda _: paging.PAGE_BYTES + 1, 10) == ([0], True)
+    empty: range = range(0)
+    assert paging.fitting(empty, lambda _: 1, 10) == ([], False)

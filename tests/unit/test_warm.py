@@ -1,0 +1,66 @@
+"""The warm environment: built once, tried again after a failure, cold in a forked child."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from shared import errors, warm
+
+
+def test_a_warm_container_keeps_its_environment() -> None:
+    assert warm.environment() is warm.environment()
+
+
+def test_threads_that_meet_at_a_cold_start_share_it() -> None:
+    barrier, found = threading.Barrier(8), []
+
+    def start() -> None:
+        barrier.wait()
+        found.append(warm.environment())
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(environment) for environment in found}) == 1
+
+
+def test_a_reset_is_a_cold_start() -> None:
+    before = warm.environment()
+    warm.reset()
+    assert warm.environment() is not before
+    with pytest.raises(errors.DatabaseClosedError):
+        before.sessions.list_active_sessions()
+
+
+def test_a_failed_cold_start_is_tried_again(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = database.parent / "later"
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", f"sqlite:///{folder}/a.db")
+    with pytest.raises(errors.DatabaseUnavailableError):
+        warm.environment()
+    folder.mkdir()
+    assert warm.sessions().list_active_sessions() == []
+
+
+def test_a_forked_child_starts_cold_and_both_go_on() -> None:
+    parent = warm.environment()
+    session = warm.sessions().create_session("Maths", "ms_noether", ["ann"])
+    child = os.fork()
+    if child == 0:  # no assertions here: a child reports by its exit code alone
+        try:
+            warm.sessions().end_session(session.id)
+            refused = False
+            try:
+                parent.database.update_session(session.id)
+            except errors.DatabaseClosedError:
+                refused = True
+            os._exit(0 if refused and warm.environment() is not parent else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert warm.environment() is parent
+    assert not warm.sessions().is_session_active(session.id)
+    warm.sessions().create_session("Physics", "ms_noether", ["ann"])
