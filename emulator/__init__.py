@@ -1,0 +1,1 @@
+"""A local gateway for serverless Python functions: what AWS API Gateway and Lambda do, on one machine."""

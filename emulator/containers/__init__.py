@@ -1,0 +1,93 @@
+"""Execution environments: the one seam behind which functions run.
+
+The gateway, the Invoke API and the schedules all call `invoke`; whether the function then runs in this
+process (`inline`), in warm processes of its own (`workers`) or under Amazon's runtime client (`ric`) is
+nobody else's business.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from emulator.manifest import Function, Manifest
+
+
+class Fault(enum.Enum):
+    """Why an invocation has no answer."""
+
+    RAISED = "raised"
+    TIMED_OUT = "timed out"
+    EXITED = "exited"
+    THROTTLED = "throttled"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a function is called with: JSON, and what goes into its context."""
+
+    request_id: str
+    payload: bytes
+    trace_id: str = ""
+    client_context: str = ""
+    """JSON, as the caller of the Invoke API sent it."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an invocation: the answer, or with a fault the error object; and the figures."""
+
+    payload: bytes
+    fault: Fault | None = None
+    log: bytes = b""
+    duration: float = 0.0
+    """Milliseconds that the function ran."""
+    init: float | None = None
+    """Milliseconds that the cold start took, when this was one."""
+    memory: int = 0
+    """The most resident memory so far, in kilobytes."""
+
+
+class Containers(Protocol):
+    """Something that runs functions."""
+
+    async def start(self) -> None:
+        """Get ready; called once, with the event loop running."""
+
+    async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+        """Run a function; whatever it does, this returns an Outcome, within its timeout and the queue's."""
+
+    def replace(self, manifest: Manifest) -> None:
+        """Go on with a changed manifest."""
+
+    async def stop(self) -> None:
+        """End every environment, giving each a moment for what it still has to write."""
+
+
+def failed(fault: Fault, message: str, kind: str | None = None, **figures: Any) -> Outcome:
+    """An outcome with an error object as Lambda's Invoke API returns it."""
+    error = {"errorMessage": message}
+    if kind:
+        error["errorType"] = kind
+    return Outcome(json.dumps(error).encode(), fault, **figures)
+
+
+def timed_out(function: Function, request_id: str, **figures: Any) -> Outcome:
+    """What is left of an invocation that took too long."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z"
+    message = f"{stamp} {request_id} Task timed out after {function.timeout:.2f} seconds"
+    return failed(Fault.TIMED_OUT, message, duration=function.timeout * 1000.0, **figures)
+
+
+def exited(request_id: str, reason: str, **figures: Any) -> Outcome:
+    """What is left of an invocation whose process ended; the reason as in `exit status 1`."""
+    message = f"RequestId: {request_id} Error: Runtime exited with error: {reason}"
+    return failed(Fault.EXITED, message, "Runtime.ExitError", **figures)
+
+
+def throttled(function: Function) -> Outcome:
+    """What a caller gets who waited long enough for a free environment."""
+    return failed(Fault.THROTTLED, f"Rate Exceeded: every environment of {function.name} is busy")

@@ -1,0 +1,170 @@
+"""Everything in the emulator's own process: for a debugger's breakpoints, not for isolation.
+
+Functions share modules, memory and `os.environ` here, a function that runs out of time is given up but
+runs on in its thread, and one that blows up the interpreter takes the emulator with it. Worker processes
+do none of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
+from emulator.manifest import Function, Manifest
+from emulator.runtime import handlers
+from emulator.runtime.context import LambdaContext
+
+Job = Callable[[], None]
+
+
+class Threads:
+    """Daemon threads that grow with the work: a stuck one neither holds up the others nor the exit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.running = 0
+        self.idle = 0
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+
+    def submit(self, job: Job) -> None:
+        """Run a job on an idle thread, or on a new one while there are fewer than the limit."""
+        with self.lock:
+            grow = self.idle <= self.jobs.qsize() and self.running < self.limit
+            self.running += grow
+        self.jobs.put(job)
+        if grow:
+            threading.Thread(target=self._work, daemon=True, name="function").start()
+
+    def give_up(self) -> None:
+        """One thread is stuck: another may take its place."""
+        with self.lock:
+            self.limit += 1
+
+    def stop(self) -> None:
+        """Let idle threads end."""
+        for _ in range(self.running):
+            self.jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            with self.lock:
+                self.idle += 1
+            job = self.jobs.get()
+            with self.lock:
+                self.idle -= 1
+            if job is None:
+                return
+            job()
+
+
+class InlineContainers:
+    """Runs handlers on threads of this process."""
+
+    def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_containers: int) -> None:
+        self.manifest = manifest
+        self.extra = extra
+        self.threads = Threads(max(8, max_containers))
+        self.handlers: dict[str, handlers.Handler] = {}
+        self.environments: dict[str, dict[str, str]] = {}
+        self.loading = threading.Lock()
+
+    async def start(self) -> None:
+        """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
+        root = str(self.manifest.folder)
+        os.chdir(root)
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        for function in self.manifest.functions.values():
+            os.environ.update({**function.environment, **self.extra})
+
+    async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+        """Run a handler on a thread; a time-out is answered while the thread runs on."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        started = False
+
+        def job() -> None:
+            nonlocal started
+            started = True
+            outcome = self._run(function, invocation)
+            loop.call_soon_threadsafe(_settle, future, outcome)
+
+        self.threads.submit(job)
+        timer = loop.call_later(function.timeout, self._late, future, function, invocation.request_id, lambda: started)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def replace(self, manifest: Manifest) -> None:
+        """Go on with a changed manifest; modules once imported stay."""
+        self.manifest = manifest
+        self.handlers.clear()
+        self.environments.clear()
+
+    async def stop(self) -> None:
+        """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
+        self.threads.stop()
+
+    def _late(
+        self,
+        future: asyncio.Future[Outcome],
+        function: Function,
+        request_id: str,
+        started: Callable[[], bool],
+    ) -> None:
+        if started():
+            self.threads.give_up()
+            _settle(future, timed_out(function, request_id))
+        else:
+            _settle(future, throttled(function))
+
+    def _run(self, function: Function, invocation: Invocation) -> Outcome:
+        begun = time.perf_counter()
+        try:
+            payload, error = self._call(function, invocation)
+        except BaseException as ending:  # what would end the process of a real environment
+            code = ending.code if isinstance(ending, SystemExit) else 1
+            status = code if isinstance(code, int) else int(code is not None)
+            return exited(invocation.request_id, f"exit status {status}", duration=_since(begun))
+        if error is not None:
+            print(error, file=sys.stderr, flush=True)
+        return Outcome(payload, Fault.RAISED if error is not None else None, duration=_since(begun))
+
+    def _call(self, function: Function, invocation: Invocation) -> tuple[bytes, str | None]:
+        try:
+            handler = self.handlers.get(function.name) or self._load(function)
+        except handlers.InitError as error:
+            return handlers.failure(error.kind, error.message, invocation.request_id, error.trace)
+        context = LambdaContext(
+            invocation.request_id,
+            int(time.time() * 1000) + function.timeout * 1000,
+            self.environments[function.name],
+            function.arn,
+            json.loads(invocation.client_context) if invocation.client_context else None,
+        )
+        return handlers.call(handler, invocation.payload, context)
+
+    def _load(self, function: Function) -> handlers.Handler:
+        with self.loading:  # of two first requests one imports, the other waits
+            if function.name not in self.handlers:
+                self.environments[function.name] = environment.of_lambda(function, self.manifest)
+                self.handlers[function.name] = handlers.load(function.handler)
+        return self.handlers[function.name]
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+def _since(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000

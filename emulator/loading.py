@@ -1,0 +1,169 @@
+"""From the text of serverless.yml to a Manifest: every error with file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emulator import document, vocabulary
+from emulator.document import Document, ManifestError, Place
+from emulator.manifest import Function, Manifest
+from emulator.triggers import Triggers
+from emulator.variables import MISSING, Resolver, Sources
+
+DEFAULT_TIMEOUT = 6
+DEFAULT_MEMORY = 1024
+MAX_TIMEOUT = 900
+MAX_MEMORY = 10240
+
+
+class Section:
+    """One mapping of the manifest with its variables resolved, and errors that know their line."""
+
+    def __init__(self, source: Document, resolver: Resolver, place: Place) -> None:
+        self.source = source
+        self.resolver = resolver
+        self.place = place
+        found = resolver.lookup(".".join(map(str, place)), place) if place else source.data
+        self.data = {} if found is MISSING or found is None else found
+        if not isinstance(self.data, dict):
+            raise self.error("must be an object")
+
+    def error(self, message: str, *keys: str | int) -> ManifestError:
+        """An error about a key of this section, or about the section itself."""
+        place = (*self.place, *keys)
+        name = ".".join(map(str, place))
+        return self.source.error(f"{name}: {message}" if name else message, place)
+
+    def check(self, known: frozenset[str]) -> None:
+        """Refuse a key that nobody would read."""
+        for key in self.data:
+            if key not in known:
+                raise self.error("is not a key that belongs here", key)
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number within its bounds; text of digits counts, as variables often give that."""
+        value = self.data.get(key)
+        if value is None:
+            return default
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.error(f"must be a whole number from {low} to {high}, not {value!r}", key)
+        return value
+
+    def string(self, key: str, default: str | None = None) -> str:
+        """A text; without a default it must be there."""
+        value = self.data.get(key)
+        if value is None and default is not None:
+            return default
+        if value is None:
+            raise self.error(f"needs a value for {key!r}")
+        if not isinstance(value, str) or not value:
+            raise self.error(f"must be a text, not {value!r}", key)
+        return value
+
+
+def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | None = None) -> Manifest:
+    """Read a manifest and everything it includes; the first thing wrong with it raises a ManifestError."""
+    path = path.resolve()
+    source = document.read(path)
+    if not isinstance(source.data, dict):
+        raise source.error("is empty" if source.data is None else "must be an object of settings")
+    resolver = Resolver(source, Sources(os.environ, options, params or {}))
+    return _Loader(source, resolver).manifest()
+
+
+class _Loader:
+    def __init__(self, source: Document, resolver: Resolver) -> None:
+        self.source = source
+        self.resolver = resolver
+        self.warnings: list[str] = []
+        self.top = Section(source, resolver, ())
+        self.top.check(vocabulary.SERVICE)
+        self.provider = Section(source, resolver, ("provider",))
+        self.provider.check(vocabulary.PROVIDER)
+        self.service = self._service()
+        self.stage = str(resolver.text("${sls:stage}", ("provider", "stage")))
+        self.region = self.provider.string("region", str(resolver.text("${aws:region}", ("provider",))))
+        self.environment = self._environment(self.provider)
+
+    def manifest(self) -> Manifest:
+        section = Section(self.source, self.resolver, ("functions",))
+        functions = {name: self._function(name) for name in section.data}
+        triggers = Triggers(self.source, self.resolver, functions, self.provider)
+        triggers.read()
+        return Manifest(
+            path=self.source.path,
+            service=self.service,
+            stage=self.stage,
+            region=self.region,
+            functions=functions,
+            routes=tuple(triggers.routes),
+            cors=triggers.cors,
+            authorizers=triggers.authorizers,
+            schedules=tuple(triggers.schedules),
+            files=(self.source.path, *self.resolver.files),
+            warnings=(*self.warnings, *triggers.warnings),
+        )
+
+    def _service(self) -> str:
+        value = self.resolver.value(self.top.data.get("service"), ("service",))
+        name = value.get("name") if isinstance(value, dict) else value
+        if not isinstance(name, str) or not name:
+            raise self.top.error("a manifest needs the name of its service", "service")
+        return name
+
+    def _function(self, name: str) -> Function:
+        section = Section(self.source, self.resolver, ("functions", name))
+        section.check(vocabulary.FUNCTION)
+        handler = section.string("handler")
+        if "." not in handler.strip("."):
+            raise section.error(
+                f"must name a module and a function in it, as in app.handler, not {handler!r}", "handler"
+            )
+        provider = self.provider
+        return Function(
+            name=name,
+            full_name=section.string("name", f"{self.service}-{self.stage}-{name}"),
+            handler=handler,
+            timeout=section.integer(
+                "timeout", provider.integer("timeout", DEFAULT_TIMEOUT, 1, MAX_TIMEOUT), 1, MAX_TIMEOUT
+            ),
+            memory_size=section.integer(
+                "memorySize", provider.integer("memorySize", DEFAULT_MEMORY, 128, MAX_MEMORY), 128, MAX_MEMORY
+            ),
+            environment={**self.environment, **self._environment(section)},
+            region=self.region,
+            runtime=section.string("runtime", provider.string("runtime", "python3.13")),
+            line=self.source.line(section.place) or 1,
+        )
+
+    def _environment(self, section: Section) -> dict[str, str]:
+        raw = section.data.get("environment") or {}
+        if not isinstance(raw, dict):
+            raise section.error("must be an object of names and values", "environment")
+        values: dict[str, str] = {}
+        for name, value in raw.items():
+            if isinstance(value, dict):
+                values[name] = self._placeholder(section, name, value)
+            elif isinstance(value, list):
+                raise section.error("an environment variable cannot be a list", "environment", name)
+            elif value is not None:
+                values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        return values
+
+    def _placeholder(self, section: Section, name: str, value: dict[str, Any]) -> str:
+        """What stands for a value that only CloudFormation knows."""
+        kind, target = next(iter(value.items()), ("", ""))
+        if len(value) != 1 or not (kind == "Ref" or kind.startswith("Fn::")):
+            raise section.error("an environment variable cannot be an object", "environment", name)
+        text = ".".join(map(str, target)) if isinstance(target, list) else str(target)
+        line = self.source.line((*section.place, "environment", name))
+        self.warnings.append(
+            f"{self.source.path}:{line}: {name} is {kind} {text}, which only CloudFormation can resolve: "
+            f"the functions see a placeholder (or what --env-file and --pass-env give them)"
+        )
+        return f"<{kind}:{text}>"

@@ -1,0 +1,114 @@
+"""Handlers: found by the manifest's string, called with JSON, answered with JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from .context import LambdaContext
+
+Handler = Callable[[Any, LambdaContext], Any]
+
+MAX_PAYLOAD = 6_291_556
+"""Lambda's limit in bytes, each way."""
+
+
+class InitError(Exception):
+    """A handler that cannot be found or imported: what the caller is told, and what the log shows."""
+
+    def __init__(self, kind: str, message: str, trace: str = "", files: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.trace = trace
+        self.files = files or []
+
+
+def load(spec: str) -> Handler:
+    """Import `module.path.function` or `path/to/module.function`; an InitError says what was wrong."""
+    module_name, _, name = spec.rpartition(".")
+    if not module_name:
+        raise InitError("Runtime.MalformedHandlerName", f"Bad handler '{spec}': not enough values to unpack")
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        kind, message = "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}"
+        raise InitError(kind, message, _trace(error)) from None
+    except SyntaxError as error:
+        message = f"Syntax error in module '{module_name}': {error.msg} ({error.filename}, line {error.lineno})"
+        files = [error.filename] if error.filename else []
+        raise InitError("Runtime.UserCodeSyntaxError", message, _trace(error), files) from None
+    except Exception as error:
+        raise InitError(type(error).__name__, str(error), _trace(error)) from None
+    handler: Handler | None = getattr(module, name, None)
+    if handler is None:
+        message = f"Handler '{name}' missing on module '{module_name}'"
+        raise InitError("Runtime.HandlerNotFound", message)
+    return handler
+
+
+def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[bytes, str | None]:
+    """The handler's answer as JSON, or its error as Lambda reports it together with the text for the log."""
+    try:
+        event = json.loads(payload)
+    except ValueError as error:
+        message = f"Unable to unmarshal input: {error}"
+        return failure("Runtime.UnmarshalError", message, context.aws_request_id)
+    try:
+        result = handler(event, context)
+    except Exception as error:
+        return _raised(error, context.aws_request_id)
+    try:
+        # Without escapes, as Amazon's runtime client writes it: a lone surrogate is an error there too.
+        answer = json.dumps(result, ensure_ascii=False).encode()
+    except Exception as error:
+        message = f"Unable to marshal response: {error}"
+        return failure("Runtime.MarshalError", message, context.aws_request_id)
+    if len(answer) > MAX_PAYLOAD:
+        message = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
+        return failure("Function.ResponseSizeTooLarge", message, context.aws_request_id)
+    return answer, None
+
+
+def failure(kind: str, message: str, request_id: str, trace: str = "") -> tuple[bytes, str]:
+    """An error object as Lambda reports it, and the text for the log."""
+    lines = trace.splitlines(keepends=True)
+    error = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": lines}
+    text = f"[ERROR] {kind}: {message}"
+    if trace:
+        text += "\nTraceback (most recent call last):\n" + trace.rstrip("\n")
+    return json.dumps(error).encode(), text
+
+
+def _raised(error: Exception, request_id: str) -> tuple[bytes, str]:
+    try:
+        message = str(error)
+    except Exception:
+        message = "<the exception cannot be shown>"
+    return failure(type(error).__name__, message, request_id, _trace(error))
+
+
+def _trace(error: BaseException) -> str:
+    """The frames of the project's own code: neither this module's nor the import system's."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith(("<frozen", importlib.__file__))
+    ]
+    if len(frames) > 40:  # a blown stack repeats itself
+        frames = [*frames[:20], *frames[-20:]]
+    return "".join(traceback.format_list(frames))
+
+
+def source_files(root: str) -> list[str]:
+    """The files under `root` that the modules loaded so far came from, installed packages left out."""
+    files = []
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if path and path.startswith(root) and "site-packages" not in path:
+            files.append(path)
+    return files

@@ -1,0 +1,76 @@
+"""uvicorn around the gateway: a port taken early, a stop that answers what is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE_SECONDS = 35
+"""How long a stop waits for requests in flight: a little over the gateway's own limit."""
+
+
+class PortTakenError(Exception):
+    """Somebody else listens there, or nobody may."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, before anything else is started or printed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PortTakenError(f"cannot listen on {host}:{port}: {reason}") from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with a clean stop on the first signal and an immediate end on the second."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,  # who sends X-Forwarded-For is not the one who connects
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self.ready = ready
+        self.stopping = stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Like uvicorn's, but the signal is not raised again afterwards: a clean stop exits with 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self.stopping()

@@ -1,0 +1,200 @@
+"""The events of functions: routes, schedules, and the authorizers and CORS rules around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from emulator import authorities, vocabulary
+from emulator.document import Document, ManifestError, Place
+from emulator.manifest import ApiKind, Cors, Function, JwtAuthorizer, RequestAuthorizer, Route, Schedule
+from emulator.variables import Resolver
+
+if TYPE_CHECKING:
+    from emulator.loading import Section
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
+DEFAULT_CORS_HEADERS = (
+    "Content-Type",
+    "X-Amz-Date",
+    "Authorization",
+    "X-Api-Key",
+    "X-Amz-Security-Token",
+    "X-Amz-User-Agent",
+    "X-Amzn-Trace-Id",
+)
+_PARAMETER = re.compile(r"\{[A-Za-z_][\w.-]*\}")
+_GREEDY = re.compile(r"\{[A-Za-z_][\w.-]*\+\}")
+_EXPRESSION = re.compile(r"(rate|cron)\(.+\)")
+
+
+class Triggers:
+    """Reads the events of every function of a manifest."""
+
+    def __init__(
+        self, source: Document, resolver: Resolver, functions: Mapping[str, Function], provider: Section
+    ) -> None:
+        self.source = source
+        self.resolver = resolver
+        self.functions = functions
+        self.provider = provider
+        self.routes: list[Route] = []
+        self.schedules: list[Schedule] = []
+        self.warnings: list[str] = []
+        self.authorizers: dict[str, RequestAuthorizer | JwtAuthorizer] = {}
+        self.cors: Cors | None = None
+
+    def read(self) -> None:
+        """Fill the lists; the first event that is wrong raises a ManifestError."""
+        settings = self._checked(
+            self.provider.data.get("httpApi"), ("provider", "httpApi"), vocabulary.HTTP_API_SETTINGS
+        )
+        named = settings.get("authorizers") or {}
+        for name, value in named.items():
+            place = ("provider", "httpApi", "authorizers", name)
+            checked = self._checked(value, place, vocabulary.AUTHORIZER)
+            refuse = partial(self._error, place=place)
+            self.authorizers[name] = authorities.read(name, checked, self.functions, refuse)
+        for name, function in self.functions.items():
+            self._events(function, ("functions", name, "events"))
+        self.cors = self._cors(settings.get("cors"))
+
+    def _events(self, function: Function, place: Place) -> None:
+        events = self.resolver.lookup(".".join(map(str, place)), place)
+        if not isinstance(events, list):
+            if isinstance(events, (dict, str)):
+                raise self._error("must be a list", place)
+            return
+        for index, event in enumerate(events):
+            self._event(function, event, (*place, index))
+
+    def _event(self, function: Function, event: Any, place: Place) -> None:
+        if not isinstance(event, dict) or len(event) != 1:
+            raise self._error("an event is one type and its settings, as in `httpApi: GET /path`", place)
+        kind, settings = next(iter(event.items()))
+        if kind not in vocabulary.EVENTS:
+            raise self._error(f"{kind!r} is not a type of event", (*place, kind))
+        if kind == "schedule":
+            self._schedule(function, settings, (*place, kind))
+        elif kind in ("httpApi", "http"):
+            self._route(function, settings, (*place, kind), kind)
+        else:
+            line = self.source.line((*place, kind))
+            self.warnings.append(
+                f"{self.source.path}:{line}: {kind} events are not emulated; invoke {function.name} by name"
+            )
+
+    def _route(self, function: Function, settings: Any, place: Place, kind: ApiKind) -> None:
+        known = vocabulary.HTTP_API if kind == "httpApi" else vocabulary.HTTP
+        if isinstance(settings, str):
+            method, path = self._short_form(settings, place)
+            settings = {}
+        else:
+            settings = self._checked(settings, place, known)
+            method, path = str(settings.get("method") or "*"), settings.get("path")
+            if not isinstance(path, str):
+                raise self._error("needs a method and a path", place)
+        method = "ANY" if method in ("*", "any", "ANY") else method.upper()
+        if method != "ANY" and method not in METHODS:
+            raise self._error(f"{method!r} is not an HTTP method", place)
+        line = self.source.line(place) or 1
+        path = self._path(path, place, kind)
+        authorizer = authorities.named(settings.get("authorizer"), self.authorizers, partial(self._error, place=place))
+        self._add(Route(method, path, function, kind, line, authorizer), place)
+
+    def _short_form(self, text: str, place: Place) -> tuple[str, str]:
+        if text.strip() == "*":
+            return "*", "*"
+        method, _, path = text.strip().partition(" ")
+        if not path.strip():
+            raise self._error(f"must be a method and a path, as in GET /path, not {text!r}", place)
+        return method, path.strip()
+
+    def _path(self, path: str, place: Place, kind: ApiKind) -> str:
+        if path == "*":
+            return path
+        if kind == "http" and not path.startswith("/"):
+            path = f"/{path}"
+        if not path.startswith("/"):
+            raise self._error(f"a path begins with a slash, unlike {path!r}", place)
+        segments = path.split("/")[1:]
+        for index, segment in enumerate(segments):
+            last = index == len(segments) - 1
+            if "{" not in segment and "}" not in segment:
+                continue
+            if not _PARAMETER.fullmatch(segment) and not (last and _GREEDY.fullmatch(segment)):
+                raise self._error(f"{segment!r} is no path parameter ({{name}}, or {{name+}} at the end)", place)
+        return path
+
+    def _add(self, route: Route, place: Place) -> None:
+        for other in self.routes:
+            if (other.kind, other.method, _shape(other.path)) == (
+                route.kind,
+                route.method,
+                _shape(route.path),
+            ):
+                raise self._error(
+                    f"{route.key} is already the route of {other.function.name}, line {other.line}", place
+                )
+        self.routes.append(route)
+
+    def _schedule(self, function: Function, settings: Any, place: Place) -> None:
+        if isinstance(settings, str):
+            settings = {"rate": settings}
+        settings = self._checked(settings, place, vocabulary.SCHEDULE)
+        rates = settings.get("rate")
+        for rate in rates if isinstance(rates, list) else [rates]:
+            if not isinstance(rate, str) or not _EXPRESSION.fullmatch(rate):
+                raise self._error(f"a schedule is rate(...) or cron(...), not {rate!r}", place)
+            name = str(settings.get("name") or f"{function.full_name}-schedule-{len(self.schedules) + 1}")
+            enabled = settings.get("enabled", True) not in (False, "false")
+            line = self.source.line(place) or 1
+            self.schedules.append(Schedule(name, function, rate, enabled, settings.get("input"), line))
+
+    def _cors(self, value: Any) -> Cors | None:
+        place = ("provider", "httpApi", "cors")
+        if value is None or value is False:
+            return None
+        settings = {} if value is True else self._checked(value, place, vocabulary.CORS)
+        used = {route.method for route in self.routes if route.kind == "httpApi"}
+        methods = METHODS if "ANY" in used else ("OPTIONS", *sorted(used - {"OPTIONS"}))
+        age = settings.get("maxAge")
+        if age is not None and (isinstance(age, bool) or not isinstance(age, int)):
+            raise self._error("maxAge is a number of seconds", (*place, "maxAge"))
+        return Cors(
+            allowed_origins=self._strings(settings, "allowedOrigins", ("*",), place),
+            allowed_methods=self._strings(settings, "allowedMethods", methods, place),
+            allowed_headers=self._strings(settings, "allowedHeaders", DEFAULT_CORS_HEADERS, place),
+            exposed_headers=self._strings(settings, "exposedResponseHeaders", (), place),
+            max_age=age,
+            allow_credentials=settings.get("allowCredentials") is True,
+        )
+
+    def _strings(self, settings: dict[str, Any], key: str, default: tuple[str, ...], place: Place) -> tuple[str, ...]:
+        value = settings.get(key)
+        if value is None:
+            return default
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, str) for item in items):
+            raise self._error("must be a list of texts", (*place, key))
+        return tuple(items)
+
+    def _checked(self, value: Any, place: Place, known: frozenset[str]) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self._error("must be an object", place)
+        for key in value:
+            if key not in known:
+                raise self._error(f"{key!r} is not a key that belongs here", (*place, key))
+        return value
+
+    def _error(self, message: str, place: Place) -> ManifestError:
+        return self.source.error(f"{'.'.join(map(str, place))}: {message}", place)
+
+
+def _shape(path: str) -> str:
+    """Two paths that differ only in the names of their parameters are one route."""
+    return _GREEDY.sub("{+}", _PARAMETER.sub("{}", path))

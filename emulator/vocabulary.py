@@ -1,0 +1,76 @@
+"""The keys that the Serverless Framework (v3) and osls know; any other is a slip of the pen and refused."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SERVICE = _words("""
+    service frameworkVersion configValidationMode useDotenv variablesResolutionMode plugins package
+    custom provider functions resources params layers outputs org app tenant console dashboard
+    licenseKey stages disabledDeprecations deprecationNotificationMode enableLegacyDeploymentBucket
+    build state
+""")
+
+PROVIDER = _words("""
+    name runtime stage region profile stackName memorySize timeout environment architecture httpApi
+    apiGateway apiName iam role rolePermissionsBoundary iamRoleStatements iamManagedPolicies
+    deploymentBucket deploymentPrefix deploymentMethod stackTags tags vpc vpcEndpointIds layers logs
+    logRetentionInDays logDataProtectionPolicy tracing versionFunctions endpointType apiKeys
+    usagePlan resourcePolicy notificationArns stackParameters stackPolicy rollbackConfiguration
+    disableRollback tracing kmsKeyArn ecr s3 cloudFront alb websocketsApiName
+    websocketsApiRouteSelectionExpression websocketsDescription websocket lambdaHashingVersion
+    eventBridge runtimeManagement cfnRole snapStart disableDefaultOutputExportNames
+    minimumCompressionSize logging build ephemeralStorageSize provisionedConcurrency
+    reservedConcurrency
+""")
+
+FUNCTION = _words("""
+    handler name description timeout memorySize runtime environment events architecture package
+    layers role reservedConcurrency provisionedConcurrency tags vpc kmsKeyArn tracing awsKmsKeyArn
+    condition dependsOn destinations disableLogs fileSystemConfig image maximumEventAge
+    maximumRetryAttempts onError snapStart ephemeralStorageSize url logRetentionInDays
+    logDataProtectionPolicy runtimeManagement versionFunction iamRoleStatements
+    iamRoleStatementsName iamRoleStatementsInherit module vpcDiscovery warmup logging zip enabled
+    tenancy durableConfig capacityProvider
+""")
+
+HTTP_API = _words("method path authorizer timeout operationId description tags")
+
+HTTP = _words("""
+    method path authorizer cors integration private async request response connectionType
+    connectionId timeout operation operationId documentation reqValidatorName swagger
+""")
+
+HTTP_API_SETTINGS = _words("""
+    cors authorizers id name payload timeout metrics disableDefaultEndpoint useProviderTags
+    shouldStartNameWithService domain
+""")
+
+CORS = _words("""
+    allowedOrigins allowedMethods allowedHeaders exposedResponseHeaders maxAge allowCredentials
+""")
+
+AUTHORIZER = _words("""
+    type name functionName functionArn identitySource resultTtlInSeconds enableSimpleResponses
+    payloadVersion issuerUrl audience managedExternally id
+""")
+
+ROUTE_AUTHORIZER = _words("""
+    name arn id type scopes identitySource identityValidationExpression resultTtlInSeconds
+    authorizerId claims managedExternally
+""")
+
+SCHEDULE = _words("""
+    rate enabled input inputPath inputTransformer name description method timezone roleArn
+""")
+
+NOT_EMULATED = _words("""
+    sqs sns s3 stream kafka msk activemq rabbitmq websocket alexaSkill alexaSmartHome iot
+    iotFleetProvisioning cloudwatchEvent cloudwatchLog cognitoUserPool alb eventBridge cloudFront
+""")
+"""Event types that are real, but that nothing sends here: the function answers to the Invoke API."""
+
+EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule"}

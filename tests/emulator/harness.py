@@ -1,0 +1,152 @@
+"""Starts the emulator on a service of a test's own, talks to it over its socket, and ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SERVICE = Path(__file__).parent / "service"
+START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Emulator:
+    """An emulator process."""
+
+    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.log = folder.parent / f"{folder.name}.out"
+        command = [sys.executable, "-m", "emulator", "--port", "0", "--manifest", str(folder / "serverless.yml")]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *options],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            )
+        self.port = self._port()
+
+    def _port(self) -> int:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if found := re.search(r"at http://[^ ]+:(\d+) ", self.output()):
+                return int(found[1])
+            time.sleep(0.01)
+        self.kill()
+        raise AssertionError(f"the emulator did not start:\n{self.output()}")
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, text: str, seconds: float = 5) -> str:
+        """What it printed, once `text` is in it."""
+        deadline = time.monotonic() + seconds
+        while text not in self.output():
+            assert time.monotonic() < deadline, f"{text!r} never appeared in:\n{self.output()}"
+            time.sleep(0.01)
+        return self.output()
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> Answer:
+        """One request on a connection of its own; headers go out as given, in order."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in headers:
+                connection.putheader(name, value)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            found = [(name.lower(), value) for name, value in response.getheaders()]
+            return Answer(response.status, found, response.read())
+
+    def get(self, path: str, *headers: tuple[str, str]) -> Answer:
+        """A GET request."""
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path: str, value: Any) -> Answer:
+        """A POST request with a JSON body."""
+        body = json.dumps(value).encode()
+        return self.request("POST", path, body, [("Content-Type", "application/json")])
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for requests that are none."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the emulator did not stop:\n{self.output()}") from None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+def service(folder: Path) -> Path:
+    """A copy of the conformance service, and the module that Python cannot read."""
+    shutil.copytree(SERVICE, folder)
+    (folder / "broken.py.txt").rename(folder / "broken.py")
+    return folder
+
+
+@contextlib.contextmanager
+def running(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Emulator]:
+    """An emulator for the length of a with block."""
+    emulator = Emulator(folder, *options, env=env)
+    try:
+        yield emulator
+    finally:
+        if emulator.process.poll() is None:
+            emulator.stop()
+
+
+def write_service(folder: Path, manifest: str, **modules: str) -> Path:
+    """A service made of a manifest's text and modules' texts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "serverless.yml").write_text(manifest)
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder

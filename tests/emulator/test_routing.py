@@ -1,0 +1,53 @@
+"""Which route a request takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.manifest import Function, Route
+from emulator.routing import Router
+
+FUNCTION = Function("f", "f", "a.b", 3, 128, {}, "eu-west-1", "python3.13", 1)
+KEYS = (
+    "GET /{any+}",
+    "GET /pets/{id}",
+    "ANY /pets/dog",
+    "GET /pets/{id}/toys",
+    "GET /pets/dog/{toy}",
+    "POST /pets/{rest+}",
+    "ANY /pets/{id}",
+    "GET /a%20b",
+    "GET /c d",
+)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "key"),
+    [
+        ("GET /pets/cat", "GET /pets/{id}"),
+        ("GET /pets/dog", "ANY /pets/dog"),
+        ("GET /pets/d%6Fg", "ANY /pets/dog"),
+        ("PUT /pets/cat", "ANY /pets/{id}"),
+        ("GET /pets/dog/toys", "GET /pets/dog/{toy}"),
+        ("GET /pets/cat/toys", "GET /pets/{id}/toys"),
+        ("POST /pets/cat/toys", "POST /pets/{rest+}"),
+        ("GET /pets%2Fdog", "GET /{any+}"),
+        ("GET /pets/", "GET /{any+}"),
+        ("GET /c%20d", "GET /c d"),
+        ("GET /", None),
+        ("DELETE /elsewhere", None),
+    ],
+)
+@pytest.mark.parametrize("keys", [KEYS, KEYS[::-1]])
+def test_the_most_exact_route_wins_in_any_order(keys: tuple[str, ...], request_line: str, key: str | None) -> None:
+    routes = [Route(method, path, FUNCTION, "httpApi", 1) for method, path in (each.split(" ", 1) for each in keys)]
+    method, path = request_line.split(" ", 1)
+    found = Router(routes).match(method, path)
+    assert (found[0].key if found else None) == key
+
+
+def test_the_catch_all_comes_last() -> None:
+    default = Route("ANY", "*", FUNCTION, "httpApi", 1)
+    router = Router([default, Route("GET", "/a", FUNCTION, "httpApi", 1)])
+    found, other = router.match("GET", "/a"), router.match("PUT", "/any/thing")
+    assert [match[0].key for match in (found, other) if match] == ["GET /a", "$default"]
