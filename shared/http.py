@@ -76,7 +76,8 @@ class Request:
         return requests.parse_query(dict(self._event.get("queryStringParameters") or {}), kind)
 
     def body(self, kind: type[T]) -> T:
-        """The typed JSON body. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+        """The typed JSON body of a route without a query. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+        self.query(requests.NoQuery)
         body = self._event.get("body") or ""
         if not self._event.get("isBase64Encoded"):
             return requests.parse_body(body.encode("utf-8", "surrogatepass"), kind)
