@@ -9,16 +9,16 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from emulator.console import Console
-from emulator.containers import Containers
 from emulator.gateway import Gateway
+from emulator.invocations import Functions
 
 
 class Application:
     """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan."""
 
-    def __init__(self, gateway: Gateway, containers: Containers, console: Console) -> None:
+    def __init__(self, gateway: Gateway, functions: Functions, console: Console) -> None:
         self.gateway = gateway
-        self.containers = containers
+        self.functions = functions
         self.console = console
         self.starlette = Starlette(lifespan=self._lifespan)
 
@@ -30,9 +30,8 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        await self.containers.start()
-        try:
-            yield
-        finally:
-            await self.containers.stop()
-            self.console.flush()
+        await self.functions.containers.start()
+        yield
+        # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
+        await self.functions.containers.stop()
+        self.console.flush()

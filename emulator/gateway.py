@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -12,11 +11,15 @@ from starlette.types import Receive, Scope, Send
 from emulator import answers, cors, events, requests
 from emulator.answers import Response
 from emulator.console import Console
-from emulator.containers import Containers, Invocation, Outcome
+from emulator.containers import Outcome
+from emulator.document import ManifestError
+from emulator.invocations import Functions
+from emulator.loading import Source
 from emulator.manifest import Manifest, Route
 from emulator.requests import Request
 from emulator.routing import Router
 from emulator.runtime.handlers import MAX_PAYLOAD
+from emulator.watch import Watch
 
 MAX_BODY = 10 * 1024 * 1024
 GATEWAY_TIMEOUT = 30.0
@@ -33,12 +36,26 @@ class ClientGoneError(Exception):
 class Gateway:
     """Serves the HTTP API of a manifest."""
 
-    def __init__(self, manifest: Manifest, containers: Containers, console: Console) -> None:
-        self.manifest = manifest
-        self.containers = containers
+    def __init__(self, manifest: Manifest, functions: Functions, console: Console, source: Source) -> None:
+        self.functions = functions
         self.console = console
+        self.source = source
         self.bodies = Bodies()
+        self._take(manifest)
+
+    def _take(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.watch = Watch(manifest.files)
         self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
+
+    def refresh(self) -> None:
+        """Read the manifest again when it has changed; one that cannot be read raises a ManifestError."""
+        if self.watch.changed():
+            self.watch.looked = 0.0  # until it has been read, every request looks again
+            manifest = self.source.load()
+            self.functions.containers.replace(manifest)
+            self._take(manifest)
+            self.console.line(f"{manifest.path.name} has changed: {len(manifest.functions)} functions")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -56,6 +73,10 @@ class Gateway:
         self.console.request(scope["method"], path, response.status, elapsed, name, response.note)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Response, Route | None]:
+        try:
+            self.refresh()
+        except ManifestError as problem:
+            return answers.error(500, "Internal Server Error", str(problem)), None
         if requests.head_size(scope) > requests.HEADER_LIMIT:
             return answers.error(431, "Request Header Fields Too Large"), None
         if self.manifest.cors and scope["method"] == "OPTIONS":
@@ -80,8 +101,7 @@ class Gateway:
 
     async def _invoke(self, route: Route, request: Request, event: bytes) -> Outcome | None:
         """The outcome, or None when the gateway's own patience ends before the function's time."""
-        invocation = Invocation(str(uuid.uuid4()), event, request.trace_id)
-        call = self.containers.invoke(route.function, invocation)
+        call = self.functions.invoke(route.function, event, request.trace_id)
         if route.function.timeout < GATEWAY_TIMEOUT:
             return await call
         task = asyncio.ensure_future(call)

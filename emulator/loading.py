@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,25 @@ DEFAULT_TIMEOUT = 6
 DEFAULT_MEMORY = 1024
 MAX_TIMEOUT = 900
 MAX_MEMORY = 10240
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the manifest comes from, so that it can be read again when its file has changed."""
+
+    path: Path
+    stage: str | None = None
+    params: Sequence[str] = ()
+
+    def load(self) -> Manifest:
+        """Read it; a ManifestError says what is wrong."""
+        given = {}
+        for param in self.params:
+            name, equals, value = param.partition("=")
+            if not equals:
+                raise ManifestError(f"--param {param!r} must be NAME=VALUE", self.path)
+            given[name] = value
+        return load(self.path, {} if self.stage is None else {"stage": self.stage}, given)
 
 
 class Section:

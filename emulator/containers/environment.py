@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from emulator.manifest import Function, Manifest
 
 FROM_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Without these some Pythons do not even start; Lambda sets the first two as well."""
+
+
+class EnvFileError(Exception):
+    """A file of variables that cannot be read, and the line where that shows."""
+
+
+def read(path: Path) -> dict[str, str]:
+    """A file of NAME=VALUE lines; quotes around a value, `export` before a name and # comments are understood."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EnvFileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    values = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise EnvFileError(f"{path}:{number}: must be NAME=VALUE")
+        value = value.strip()
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        values[name.strip()] = value[1:-1] if quoted else value
+    return values
+
+
+def passed(patterns: Iterable[str]) -> dict[str, str]:
+    """The shell's variables whose names match one of the patterns."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    }
 
 
 def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.emulator.harness import Emulator, running, service
 
-RUNTIMES = {"inline": ()}
+RUNTIMES: dict[str, tuple[str, ...]] = {"inline": ("--inline",), "workers": ()}
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)

@@ -92,7 +92,7 @@ def test_a_second_signal_ends_at_once(folder: Path) -> None:
         client.sendall(b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n")
         threading.Timer(0.3, started.process.send_signal, (signal.SIGINT,)).start()
         threading.Timer(0.8, started.process.send_signal, (signal.SIGINT,)).start()
-        assert started.process.wait(3) == 0
+        assert started.process.wait(2.5) == 0
 
 
 def test_two_services_side_by_side(tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""One operating system process for one execution environment: started, listened to, ended with all its children."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+LOG_LIMIT = 1_048_576
+"""Bytes of an invocation's output that are kept: the last ones."""
+PAGE_KILOBYTES = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+class Process:
+    """A child process with a log pipe, in a process group that dies with the emulator, however that ends."""
+
+    def __init__(self, on_exit: Callable[[str], None]) -> None:
+        self.on_exit = on_exit
+        self.loop = asyncio.get_running_loop()
+        self.log = bytearray()
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._descriptors: list[int] = []
+
+    def start(self, command: Sequence[str], environ: Mapping[str, str], folder: str, *channels: socket.socket) -> None:
+        """Start the child; it inherits the channels."""
+        log_end, log_write = os.pipe()
+        life_read, life_end = os.pipe()
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603
+                command,
+                env=environ,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log_write,
+                stderr=log_write,
+                pass_fds=(life_read, *(channel.fileno() for channel in channels)),
+                start_new_session=True,
+            )
+            _tie(life_read, self._popen.pid)
+        finally:
+            os.close(log_write)
+            os.close(life_read)
+            self._descriptors = [log_end, life_end]
+        os.set_blocking(log_end, False)
+        self.loop.add_reader(log_end, self.read_log)
+        self._listen_for_exit(self._popen)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._popen.pid if self._popen else 0
+
+    def kill(self) -> None:
+        """End the child and everything it started, at once."""
+        if self._popen is not None and self._popen.returncode is None:
+            _kill_group(self._popen.pid)
+
+    def read_log(self) -> None:
+        """Take in what has been printed so far."""
+        if not self._descriptors:
+            return
+        try:
+            while chunk := os.read(self._descriptors[0], 262_144):
+                self.log += chunk
+                if len(self.log) > LOG_LIMIT:
+                    del self.log[:-LOG_LIMIT]
+                if len(chunk) < 4096:
+                    return
+            self.loop.remove_reader(self._descriptors[0])
+        except BlockingIOError:
+            pass
+
+    def take_log(self) -> bytes:
+        """What has been printed since the last time."""
+        self.read_log()
+        if not self.log:
+            return b""
+        log = bytes(self.log)
+        self.log.clear()
+        return log
+
+    def resident(self) -> int:
+        """Kilobytes that are in memory just now; 0 where nobody tells."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * PAGE_KILOBYTES
+
+    def _listen_for_exit(self, popen: subprocess.Popen[bytes]) -> None:
+        if hasattr(os, "pidfd_open"):
+            watch = os.pidfd_open(popen.pid)
+            self._descriptors.append(watch)
+            self.loop.add_reader(watch, self._exited)
+        else:
+            threading.Thread(target=self._await_exit, args=(popen,), daemon=True).start()
+
+    def _await_exit(self, popen: subprocess.Popen[bytes]) -> None:
+        popen.wait()
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            self.loop.call_soon_threadsafe(self._exited)
+
+    def _exited(self) -> None:
+        assert self._popen is not None
+        for watch in self._descriptors[2:]:
+            self.loop.remove_reader(watch)
+        _kill_group(self._popen.pid)  # what it forked, while the dead process still holds the group's number
+        code = self._popen.wait()
+        self.read_log()
+        self.loop.remove_reader(self._descriptors[0])
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+        self.on_exit(_reason(code))
+
+
+def _tie(life_read: int, group: int) -> None:
+    """Let the kernel kill the group when the other end of this pipe closes: it does when the emulator dies.
+
+    The child only has to keep the pipe open, which it does by not knowing about it. Elsewhere than on Linux
+    the child notices that its channel has closed.
+    """
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(life_read, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life_read, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(life_read, fcntl.F_SETFL, fcntl.fcntl(life_read, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _reason(code: int) -> str:
+    """A return code in Lambda's words."""
+    if code >= 0:
+        return f"exit status {code}"
+    name = signal.strsignal(-code) or f"signal {-code}"
+    return f"signal: {name.lower()}"

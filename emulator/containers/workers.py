@@ -1,0 +1,98 @@
+"""Every function in processes of its own, as on Lambda: one request at a time in each, warm between requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from emulator.containers import Invocation, Outcome, environment
+from emulator.containers.pool import Pool
+from emulator.containers.worker import Worker
+from emulator.manifest import Function, Manifest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many environments, for how long, with what in their environment."""
+
+    max_containers: int = 4
+    """For each function."""
+    queue_seconds: float = 10.0
+    idle_seconds: float = 300.0
+    prewarm: int = 0
+    enforce_memory: bool = False
+    python: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class WorkerContainers:
+    """A pool of worker processes for each function."""
+
+    SWEEP_SECONDS = 1.0
+    MEMORY_SECONDS = 0.05
+
+    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+        self.manifest = manifest
+        self.settings = settings
+        self.pools: dict[str, Pool] = {}
+        self.leaving: set[asyncio.Task[None]] = set()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start what is to be warm already, and the sweepers."""
+        for function in self.manifest.functions.values():
+            self._pool(function).grow(self.settings.prewarm)
+        self.tasks.append(asyncio.create_task(self._evict()))
+        if self.settings.enforce_memory:
+            self.tasks.append(asyncio.create_task(self._enforce_memory()))
+
+    async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+        """Run a function in one of its environments."""
+        pool = self.pools.get(function.name) or self._pool(function)
+        return await pool.invoke(invocation)
+
+    def replace(self, manifest: Manifest) -> None:
+        """Go on with a changed manifest: what runs under the old one finishes and ends."""
+        self.manifest = manifest
+        for pool in self.pools.values():
+            pool.renew()
+            task = asyncio.get_running_loop().create_task(_drained(pool))
+            self.leaving.add(task)
+            task.add_done_callback(self.leaving.discard)
+        self.pools = {}
+
+    async def stop(self) -> None:
+        """End every environment; each may finish what it registered for its exit."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*(pool.close() for pool in self.pools.values()), *self.leaving)
+
+    def _pool(self, function: Function) -> Pool:
+        limit, patience = self.settings.max_containers, self.settings.queue_seconds
+        pool = self.pools[function.name] = Pool(function, self._start, limit, patience)
+        return pool
+
+    async def _start(self, worker: Worker) -> None:
+        environ = environment.complete(worker.function, self.manifest, self.settings.extra)
+        await worker.start(self.settings.python, environ, str(self.manifest.folder))
+
+    async def _evict(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2))
+            for pool in self.pools.values():
+                pool.evict(loop.time() - self.settings.idle_seconds)
+
+    async def _enforce_memory(self) -> None:
+        while True:
+            await asyncio.sleep(self.MEMORY_SECONDS)
+            for pool in self.pools.values():
+                for worker in pool.workers:
+                    if worker.busy and worker.process.resident() > worker.function.memory_size * 1024:
+                        worker.process.kill()
+
+
+async def _drained(pool: Pool) -> None:
+    if pool.workers:
+        await pool.emptied.wait()

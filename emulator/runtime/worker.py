@@ -1,0 +1,160 @@
+"""An execution environment's process: imports its handler once, then answers one invocation after the other.
+
+The answer goes back over a socket of its own, never over stdout. Whatever the handler prints, and whatever its
+children print, goes down a pipe that the emulator reads as the log. When the socket closes, the process ends as
+any Python process does: what its modules registered for their exit is run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+from . import handlers
+from .context import LambdaContext
+from .memory import Memory
+
+LENGTH = struct.Struct("!I")
+REQUEST = struct.Struct("!IH")
+"""Length of what follows, length of the invocation's head in it; then the head, then the event."""
+REPLY = struct.Struct("!IBdI")
+"""Length of what follows, kind, milliseconds, peak memory in kilobytes; then the payload."""
+
+READY, ANSWER, ERROR, FILES, INIT_ERROR = range(1, 6)
+
+
+class Channel:
+    """The socket to the emulator: frames in, frames out."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.rest = b""
+
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """The next invocation's head and event; None when the emulator has closed."""
+        data = self.rest
+        needed = REQUEST.size
+        while len(data) < needed or len(data) < (needed := LENGTH.unpack_from(data)[0] + LENGTH.size):
+            chunk = self.connection.recv(max(65536, needed - len(data)))
+            if not chunk:
+                return None
+            data += chunk
+        self.rest = data[needed:]
+        middle = REQUEST.size + REQUEST.unpack_from(data)[1]
+        return data[REQUEST.size : middle], data[middle:needed]
+
+    def send(self, kind: int, payload: bytes, milliseconds: float = 0.0, memory: int = 0) -> None:
+        """Send one frame."""
+        length = REPLY.size - LENGTH.size + len(payload)
+        self.connection.sendall(REPLY.pack(length, kind, milliseconds, memory) + payload)
+
+
+class Worker:
+    """Runs one function's invocations."""
+
+    def __init__(self, channel: Channel, root: str) -> None:
+        self.channel = channel
+        self.root = root
+        self.environment = dict(os.environ)
+        self.arn = self.environment.pop("_INVOKED_FUNCTION_ARN", "")
+        self.memory = Memory()
+        self.modules = 0
+        self.request_id = ""
+        self.pid = os.getpid()
+
+    def run(self) -> None:
+        """Import the handler, say so, and serve until the emulator closes the channel."""
+        begun = time.perf_counter()
+        try:
+            handler = handlers.load(self.environment["_HANDLER"])
+        except handlers.InitError as error:
+            payload, text = handlers.failure(error.kind, error.message, "", error.trace)
+            self._print(text)
+            self.channel.send(INIT_ERROR, payload, _since(begun), self.memory.peak())
+            return
+        self.modules = len(sys.modules)
+        self.channel.send(READY, self._files(), _since(begun), self.memory.peak())
+        while (invocation := self.channel.receive()) is not None:
+            self._serve(handler, *invocation)
+
+    def _serve(self, handler: handlers.Handler, head: bytes, event: bytes) -> None:
+        self.request_id, deadline, trace_id, client = head.decode().split("\t", 3)
+        os.environ["_X_AMZN_TRACE_ID"] = trace_id
+        client_context = json.loads(client) if client else None
+        context = LambdaContext(self.request_id, int(deadline), self.environment, self.arn, client_context)
+        begun = time.perf_counter()
+        payload, error = handlers.call(handler, event, context)
+        milliseconds = _since(begun)
+        if os.getpid() != self.pid:
+            os._exit(0)  # a child that the handler forked has come back here: the answer is its parent's
+        if error is not None:
+            self._print(error)
+        _flush()
+        if len(sys.modules) != self.modules:
+            self.modules = len(sys.modules)
+            self.channel.send(FILES, self._files())
+        kind = ANSWER if error is None else ERROR
+        self.channel.send(kind, payload, milliseconds, self.memory.peak())
+
+    def _files(self) -> bytes:
+        return json.dumps(handlers.source_files(self.root)).encode()
+
+    @staticmethod
+    def _print(text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # a handler may have closed stdout
+            print(text, flush=True)
+
+
+class LogHandler(logging.Handler):
+    """The root logger's handler, in the format that Lambda's own has."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__()
+        self.worker = worker
+        self.setFormatter(
+            logging.Formatter(
+                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"
+            )
+        )
+        logging.Formatter.converter = time.gmtime
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record to the function's log."""
+        record.aws_request_id = self.worker.request_id
+        sys.stdout.write(self.format(record) + "\n")
+
+
+def _since(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def main(descriptor: int, root: str) -> None:
+    """Serve on an inherited socket, with the project's folder in front of the import path."""
+    sys.path[0] = root
+    # The project may have a package called like this one.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "emulator"]:
+        del sys.modules[name]
+    for stream in (sys.stdout, sys.stderr):
+        _line_buffered(stream)
+    worker = Worker(Channel(socket.socket(fileno=descriptor)), root)
+    logging.getLogger().addHandler(LogHandler(worker))
+    worker.run()
+
+
+def _line_buffered(stream: Any) -> None:
+    stream.reconfigure(line_buffering=True, errors="backslashreplace")

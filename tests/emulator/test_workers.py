@@ -1,0 +1,272 @@
+"""Functions in processes of their own: pools, queues, isolation, reloading, and no process left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.harness import Answer, Emulator, running, write_service
+
+MANIFEST = """
+service: small
+provider:
+  name: aws
+  environment: {PLACE: manifest, KEPT: manifest}
+functions:
+  pid: {handler: app.pid, events: [{httpApi: GET /pid}]}
+  wait: {handler: app.wait, timeout: 10, events: [{httpApi: GET /wait}]}
+  environ: {handler: app.environ, events: [{httpApi: GET /environ}]}
+  grow: {handler: app.grow, memorySize: 128, events: [{httpApi: GET /grow}]}
+  stubborn: {handler: app.stubborn, timeout: 1, events: [{httpApi: GET /stubborn}]}
+  children: {handler: app.children, timeout: 1, events: [{httpApi: GET /children}]}
+  die: {handler: app.die, events: [{httpApi: GET /die}]}
+  close: {handler: app.close, events: [{httpApi: GET /close}]}
+"""
+APP = """
+import atexit, os, pathlib, signal, subprocess, sys, time
+
+HERE = pathlib.Path(__file__).parent
+
+def pid(event, context):
+    return {"pid": os.getpid(), "emulator": "emulator" in sys.modules}
+
+def wait(event, context):
+    (HERE / f"waiting-{os.getpid()}").touch()
+    while not (HERE / "go").exists():
+        time.sleep(0.01)
+    return os.getpid()
+
+def environ(event, context):
+    return dict(os.environ)
+
+def grow(event, context):
+    kept = bytearray(300_000_000)
+    time.sleep(1)
+    return len(kept)
+
+def stubborn(event, context):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    (HERE / "stubborn").write_text(str(os.getpid()))
+    while True:
+        try:
+            time.sleep(5)
+        except BaseException:
+            pass
+
+def children(event, context):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (HERE / "children").write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(60)
+
+def die(event, context):
+    print("last words")
+    os.kill(os.getpid(), signal.SIGSEGV if event["rawQueryString"] else signal.SIGKILL)
+
+def close(event, context):
+    os.closerange(3, 256)
+    time.sleep(3)
+
+def drained():
+    (HERE / f"drained-{os.getpid()}").touch()
+
+atexit.register(drained)
+"""
+
+
+@pytest.fixture
+def small(folder: Path) -> Path:
+    return write_service(folder, MANIFEST, app=APP)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Asking:
+    """Requests under way, each in a thread."""
+
+    def __init__(self, emulator: Emulator, path: str, count: int) -> None:
+        self.answers: list[Answer] = []
+        self.threads = [threading.Thread(target=self._ask, args=(emulator, path)) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _ask(self, emulator: Emulator, path: str) -> None:
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            self.answers.append(emulator.get(path))
+
+    def wait(self) -> list[Answer]:
+        for thread in self.threads:
+            thread.join(20)
+        return self.answers
+
+
+def test_each_function_has_a_warm_process_of_its_own(small: Path) -> None:
+    with running(small) as started:
+        first = started.get("/pid").json
+        assert started.get("/pid").json == first
+        assert first["emulator"] is False
+        assert first["pid"] != started.process.pid
+        started.wait_for("GET     /pid  200")
+        assert started.output().count("cold start") == 1
+
+
+def test_busy_processes_are_joined_by_others_up_to_the_limit_then_requests_queue_then_429(small: Path) -> None:
+    with running(small, "--max-containers", "2", "--queue-seconds", "0.5") as started:
+        asking = Asking(started, "/wait", 2)
+        eventually(lambda: len(list(small.glob("waiting-*"))) == 2)
+        begun = time.monotonic()
+        refused = started.get("/wait")
+        assert time.monotonic() - begun > 0.4
+        assert (refused.status, refused.json) == (429, {"message": "Too Many Requests"})
+        late = Asking(started, "/wait", 1)
+        (small / "go").touch()
+        answers = asking.wait() + late.wait()
+        assert [answer.status for answer in answers] == [200] * 3
+        assert len({answer.body for answer in answers}) == 2
+
+
+def test_an_idle_process_is_ended_and_runs_what_it_registered(small: Path) -> None:
+    with running(small, "--idle-seconds", "0.3") as started:
+        pid = started.get("/pid").json["pid"]
+        eventually(lambda: not alive(pid))
+        assert (small / f"drained-{pid}").exists()
+        assert started.get("/pid").json["pid"] != pid
+
+
+def test_prewarmed_processes_spare_the_cold_start(small: Path) -> None:
+    with running(small, "--prewarm", "1") as started:
+        started.get("/pid")
+        output = started.wait_for("GET     /pid")
+        assert output.count("  pid | cold start") <= 1
+
+
+def test_the_shells_environment_stays_outside(small: Path, tmp_path: Path) -> None:
+    env_file = tmp_path / "more.env"
+    env_file.write_text("# comment\nexport FROM_FILE='quoted value'\nPLACE=file\n")
+    options = ("--env-file", str(env_file), "--pass-env", "WANTED_*")
+    shell = {"SECRET": "x", "WANTED_ONE": "1", "PLACE": "shell"}
+    with running(small, *options, env=shell) as started:
+        seen = started.get("/environ").json
+    assert "SECRET" not in seen
+    assert "PYTHONUNBUFFERED" not in seen
+    wanted = {"WANTED_ONE": "1", "PLACE": "file", "KEPT": "manifest", "FROM_FILE": "quoted value"}
+    wanted |= {"_HANDLER": "app.environ", "AWS_REGION": "us-east-1", "LAMBDA_TASK_ROOT": str(small), "TZ": ":UTC"}
+    wanted |= {"AWS_LAMBDA_FUNCTION_NAME": "small-dev-environ", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST"}
+    assert {name: seen.get(name) for name in wanted} == wanted
+
+
+def test_a_stubborn_function_is_ended_at_its_timeout(small: Path) -> None:
+    with running(small) as started:
+        begun = time.monotonic()
+        assert started.get("/stubborn").status == 503
+        assert time.monotonic() - begun < 2
+        pid = int((small / "stubborn").read_text())
+        eventually(lambda: not alive(pid))
+
+
+def test_what_a_function_started_ends_with_it(small: Path) -> None:
+    with running(small) as started:
+        assert started.get("/children").status == 503
+        pids = [int(pid) for pid in (small / "children").read_text().split()]
+        eventually(lambda: not any(map(alive, pids)))
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/die", "signal: killed"), ("/die?segv", "signal: segmentation fault"), ("/close", "signal: killed")],
+)
+def test_a_process_that_dies_is_noticed_at_once(small: Path, path: str, told: str) -> None:
+    with running(small) as started:
+        begun = time.monotonic()
+        assert started.get(path).status == 500
+        assert time.monotonic() - begun < 2
+        output = started.wait_for(told)
+        assert ("last words" in output) == path.startswith("/die")
+        assert started.get("/pid").status == 200
+
+
+def test_memory_is_enforced_when_asked(small: Path) -> None:
+    with running(small, "--enforce-memory") as started:
+        assert started.get("/grow").status == 500
+    with running(small) as started:
+        assert started.get("/grow").body == b"300000000"
+
+
+def test_changed_code_runs_at_the_next_request(small: Path) -> None:
+    (small / "helper.py").write_text("VALUE = 1\n")
+    module = "import helper\ndef pid(event, context):\n    return helper.VALUE\n"
+    write_service(small, MANIFEST, app=APP + module)
+    with running(small) as started:
+        assert started.get("/pid").body == b"1"
+        (small / "helper.py").write_text("VALUE = 22\n")
+        time.sleep(0.03)
+        assert started.get("/pid").body == b"22"
+        (small / "helper.py").write_text("VALUE = (\n")
+        time.sleep(0.03)
+        assert started.get("/pid").status == 500
+        assert "helper.py, line 1" in started.wait_for("UserCodeSyntaxError")
+        (small / "helper.py").write_text("VALUE = 4\n")
+        assert started.get("/pid").body == b"4"
+
+
+def test_a_changed_manifest_counts_at_the_next_request(small: Path) -> None:
+    with running(small) as started:
+        assert started.get("/new").status == 404
+        write_service(small, MANIFEST + "  new: {handler: app.pid, events: [{httpApi: GET /new}]}\n")
+        time.sleep(0.03)
+        assert started.get("/new").status == 200
+        write_service(small, MANIFEST + "  newer: {}\n")
+        time.sleep(0.03)
+        assert started.get("/pid").status == 500
+        started.wait_for("functions.newer: needs a value for 'handler'")
+        write_service(small, MANIFEST)
+        assert started.get("/pid").status == 200
+
+
+def test_a_stop_drains_and_leaves_no_process(small: Path) -> None:
+    with running(small) as started:
+        pids = [started.get("/pid").json["pid"]]
+        assert started.stop() == 0
+    assert not any(map(alive, pids))
+    assert all((small / f"drained-{pid}").exists() for pid in pids)
+
+
+def test_no_process_outlives_an_emulator_that_was_killed(small: Path) -> None:
+    with running(small) as started:
+        pids = [started.get("/pid").json["pid"]]
+        asking = Asking(started, "/stubborn", 1)
+        eventually((small / "stubborn").exists)
+        eventually(lambda: (small / "stubborn").read_text())
+        pids.append(int((small / "stubborn").read_text()))
+        os.kill(started.process.pid, signal.SIGKILL)
+        started.process.wait(5)
+        eventually(lambda: not any(map(alive, pids)), seconds=0.8)
+        for thread in asking.threads:
+            thread.join(5)
+
+
+def test_the_log_of_an_invocation_reaches_the_screen(small: Path) -> None:
+    with running(small) as started:
+        started.get("/die")
+        lines = started.wait_for("GET     /die").splitlines()
+    assert "  die | last words" in lines
