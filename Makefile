@@ -7,7 +7,7 @@ STAGE  ?= dev
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test lint types imports format clean
+.PHONY: help run test lint types imports format bench proof clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what there is
@@ -33,6 +33,12 @@ format: .venv/test.stamp  ## Rewrite the code as the linter wants it
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+bench: .venv/bench.stamp  ## Measure, side by side in one run; tables, pictures and numbers in bench-results/
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+proof: .venv/test.stamp  ## Ten minutes of random calls from many processes, some killed, then check every promise
+	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill
+
 clean:  ## Remove the virtual environment and every cache (no database)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -52,3 +58,8 @@ clean:  ## Remove the virtual environment and every cache (no database)
 	@echo "Installing the tests' packages into .venv"
 	@$(PIP) -r tests/requirements.txt
 	@touch $@ .venv/run.stamp
+
+.venv/bench.stamp: tests/bench/requirements.txt .venv/test.stamp
+	@echo "Installing the benchmarks' packages into .venv"
+	@$(PIP) -r tests/bench/requirements.txt
+	@touch $@

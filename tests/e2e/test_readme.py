@@ -1,0 +1,92 @@
+"""The README keeps its word: its commands, typed as printed, print what it prints."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    """The code blocks of a section."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def masked(text: str) -> str:
+    """Without identifiers and times."""
+    return CHANGING.sub("…", text)
+
+
+@pytest.fixture
+def port(database: Path) -> Iterator[int]:
+    """The emulator, as `make run` starts it, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    command = [sys.executable, "-m", "emulator", "--port", str(free)]
+    emulator = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert emulator.stdout is not None
+    try:
+        for line in emulator.stdout:
+            if "GET     /health" in line:  # the last line of the banner
+                break
+        yield free
+    finally:
+        emulator.send_signal(signal.SIGTERM)
+        rest = emulator.communicate(timeout=20)[0]
+    assert emulator.returncode == 0, rest
+
+
+def test_the_classroom(port: int) -> None:
+    console = "".join(blocks("A classroom from beginning to end", "console"))
+    commands = [line.removeprefix("$ ") for line in console.splitlines() if line.startswith("$ ")]
+    printed = [line for line in console.splitlines() if not line.startswith("$ ")]
+    script = "\n".join(commands).replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True, env=os.environ)
+    assert masked(ran.stdout).splitlines() == [masked(line) for line in printed]
+
+
+def test_one_function_from_python() -> None:
+    (example,) = blocks("One function, from Python", "python")
+    subprocess.run([sys.executable, "-c", example], cwd=ROOT, check=True, timeout=60)
+
+
+def test_the_time_frozen_test(tmp_path: Path) -> None:
+    (example,) = blocks("A time-frozen test", "python")
+    test = tmp_path / "test_example.py"
+    test.write_text(example)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(ROOT), str(test)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_every_setting_is_in_the_table() -> None:
+    from dataclasses import fields
+
+    from shared.config import Settings, variable
+
+    table = dict(re.findall(r"^\| `(SWITCHBOARD_\w+)` \| `([^`]*)`", README, re.MULTILINE))
+    assert table.keys() == {variable(field.name) for field in fields(Settings)}
+    for field in fields(Settings):
+        assert type(field.default)(table[variable(field.name)]) == field.default
+
+
+def test_every_error_code_is_in_the_table() -> None:
+    from shared import errors
+
+    def codes(kind: type[errors.SwitchboardError]) -> set[str]:
+        return {kind.code}.union(*(codes(one) for one in kind.__subclasses__()))
+
+    bases = {errors.InvalidSessionDataError.code}
+    section = README.partition("\n## Errors\n")[2].partition("\n## ")[0]
+    assert codes(errors.SwitchboardError) - bases <= set(re.findall(r"`(\w+)`", section))
