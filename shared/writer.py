@@ -55,9 +55,9 @@ class _Task(Generic[T]):
         "write",
     )
 
-    def __init__(self, write: Write[T], deadline: float, *, repeat: bool = False) -> None:
+    def __init__(self, write: Write[T], queued_at: float, deadline: float, *, repeat: bool = False) -> None:
         self.write = write
-        self.queued_at = clock.elapsed()
+        self.queued_at = queued_at
         self.deadline = deadline
         self.repeat = repeat  # an attempt before this one may stand
         self.alone = False  # wants a transaction of its own
@@ -96,14 +96,15 @@ class Writer:
 
     def write(self, write: Write[T]) -> T:
         """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised."""
-        deadline = clock.elapsed() + self._write_timeout
+        now = clock.elapsed()
+        deadline = now + self._write_timeout
         try:
-            return self._perform(_Task(write, deadline))
+            return self._perform(_Task(write, now, deadline))
         except errors.DatabaseError as error:
             failure = error
         if self._wait_for_retry(failure, deadline):
             try:
-                return self._perform(_Task(write, deadline, repeat=failure.outcome_unknown))
+                return self._perform(_Task(write, clock.elapsed(), deadline, repeat=failure.outcome_unknown))
             except errors.DatabaseError as error:
                 error.outcome_unknown = error.outcome_unknown or failure.outcome_unknown
                 failure = error
@@ -206,15 +207,19 @@ class Writer:
                 self._pass_lead(task)
             return
         batch: list[_Task[Any]] = []
+        undone = batch
         try:
             self._take(batch)
             if self._commit(connection, batch):
                 self._answer(batch)
+                undone = []
             self._engine.tidy()
+        except BaseException:
+            self._engine.rollback()  # what an interruption left open
+            raise
         finally:
-            self._engine.rollback()  # of what an interruption left open
             self._engine.release()
-            self._hand_on(task, batch)
+            self._hand_on(task, undone)
 
     def _take(self, batch: list[_Task[Any]]) -> None:
         """Fill the batch from the front of the queue; a task that wants to be alone is."""
@@ -228,11 +233,14 @@ class Writer:
 
     def _commit(self, connection: Connection, batch: list[_Task[Any]]) -> bool:
         """Run and commit a batch; False when it failed as a whole and has to be run again."""
+        failed = 0
         for task in batch:
             self._run(connection, task, shared=len(batch) > 1)
-            if not self._engine.in_transaction():
-                return self._undo(batch, task.error)
-        if all(task.error for task in batch):
+            if task.error is not None:
+                failed += 1
+                if not self._engine.in_transaction():
+                    return self._undo(batch, task.error)
+        if failed == len(batch):
             self._engine.rollback()
             return True
         try:
@@ -278,10 +286,10 @@ class Writer:
             if task.wake is not None and not task.leads:
                 task.wake.release()
 
-    def _hand_on(self, task: _Task[Any], batch: list[_Task[Any]]) -> None:
+    def _hand_on(self, task: _Task[Any], undone: list[_Task[Any]]) -> None:
         """Put back what has to be run again, and pass the lead."""
         with self._mutex:
-            for other in reversed(batch):
+            for other in reversed(undone):
                 if not other.done:
                     other.taken = False
                     other.repeat = other.repeat or not other.alone  # cut off by an interruption of its leader
@@ -293,7 +301,8 @@ class Writer:
         task.leads = False
         if not self._queue:
             self._leading = False
-            self._idle.notify_all()
+            if self._closing.is_set():
+                self._idle.notify_all()
             return
         following = self._queue[0]
         following.leads = True

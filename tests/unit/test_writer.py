@@ -327,7 +327,7 @@ def test_close_answers_what_is_queued_and_refuses_what_comes_later(
         writer.write(note("too late"))
     gate.open.set()
     closing.result(WAIT)
-    assert all(future.done() for future in futures)
+    assert [future.result(WAIT) for future in futures] == [f"{number:02}" for number in range(20)]
     assert notes_in(engine) == [f"{number:02}" for number in range(20)]
     writer.close()
 
