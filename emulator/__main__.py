@@ -12,8 +12,10 @@ import typer
 from emulator import console
 from emulator.app import Application
 from emulator.console import Console
-from emulator.containers import Containers, environment
+from emulator.containers import Containers, environment, ric
 from emulator.containers.inline import InlineContainers
+from emulator.containers.ric import RuntimeClient
+from emulator.containers.worker import Worker
 from emulator.containers.workers import Settings, WorkerContainers
 from emulator.document import ManifestError
 from emulator.gateway import Gateway
@@ -128,7 +130,9 @@ def _serve(host: str, port: int, source: Source, runtime: Runtime, settings: Set
 def _containers(runtime: Runtime, manifest: Manifest, settings: Settings) -> Containers:
     if runtime is Runtime.INLINE:
         return InlineContainers(manifest, settings.extra, max(40, settings.max_containers))
-    return WorkerContainers(manifest, settings)
+    if runtime is Runtime.RIC and not settings.python and not ric.available():
+        _refuse("--runtime ric needs Amazon's runtime client: pip install awslambdaric")
+    return WorkerContainers(manifest, settings, RuntimeClient if runtime is Runtime.RIC else Worker)
 
 
 def _loaded(source: Source) -> Manifest:

@@ -40,7 +40,7 @@ class Console:
 
     def output(self, name: str, text: str) -> None:
         """What a function printed, each line with its function's name before it."""
-        for line in text.splitlines():
+        for line in text.replace("\u00a0", " ").splitlines():  # Amazon's client indents with hard spaces
             if line:
                 self.line(f"  {name} | {visible(line.expandtabs())}")
 

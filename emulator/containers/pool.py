@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from emulator.containers import Fault, Invocation, Outcome, failed, throttled
-from emulator.containers.worker import Worker
+from emulator.containers.container import Container, Owner
 from emulator.manifest import Function
 from emulator.watch import Watch
 
 Waiting = tuple[Invocation, asyncio.Future[Outcome]]
-Starter = Callable[[Worker], Awaitable[None]]
+Maker = Callable[[Owner], Container]
+Starter = Callable[[Container], Awaitable[None]]
 GRACE_SECONDS = 5.0
 """How long an environment may take to end by itself."""
 
@@ -20,13 +21,14 @@ GRACE_SECONDS = 5.0
 class Pool:
     """Grows with the requests up to a limit; beyond that they queue, and in the end are turned away."""
 
-    def __init__(self, function: Function, starter: Starter, limit: int, queue_seconds: float) -> None:
+    def __init__(self, function: Function, make: Maker, starter: Starter, limit: int, queue_seconds: float) -> None:
         self.function = function
+        self.make = make
         self.starter = starter
         self.limit = limit
         self.queue_seconds = queue_seconds
-        self.workers: set[Worker] = set()
-        self.idle: list[Worker] = []
+        self.containers: set[Container] = set()
+        self.idle: list[Container] = []
         self.waiting: deque[Waiting] = deque()
         self.watch = Watch()
         self.emptied = asyncio.Event()
@@ -52,11 +54,11 @@ class Pool:
 
     def grow(self, count: int) -> None:
         """Start so many environments, as far as the limit allows."""
-        for _ in range(min(count, self.limit - len(self.workers))):
-            worker = Worker(self)
-            self.workers.add(worker)
+        for _ in range(min(count, self.limit - len(self.containers))):
+            container = self.make(self)
+            self.containers.add(container)
             self.emptied.clear()
-            task = asyncio.get_running_loop().create_task(self._start(worker))
+            task = asyncio.get_running_loop().create_task(self._start(container))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -64,46 +66,46 @@ class Pool:
         """The code has changed: nothing runs on what was imported before."""
         self.watch = Watch()
         self.idle.clear()
-        for worker in self.workers:
-            worker.retired = True
-            if not worker.busy and worker.up:
-                worker.retire(GRACE_SECONDS)
+        for container in self.containers:
+            container.retired = True
+            if not container.busy and container.up:
+                container.retire(GRACE_SECONDS)
 
     def evict(self, before: float) -> None:
         """End the environments that nobody has used since then."""
-        for worker in [worker for worker in self.idle if worker.idle_since < before]:
-            self.idle.remove(worker)
-            worker.retire(GRACE_SECONDS)
+        for container in [container for container in self.idle if container.idle_since < before]:
+            self.idle.remove(container)
+            container.retire(GRACE_SECONDS)
 
     async def close(self) -> None:
         """End them all, and wait until they are."""
         self.idle.clear()
-        for worker in self.workers:
-            worker.retire(GRACE_SECONDS)
-        if self.workers:
+        for container in self.containers:
+            container.retire(GRACE_SECONDS)
+        if self.containers:
             await self.emptied.wait()
 
-    def ready(self, worker: Worker) -> None:
-        """A worker is free: it serves whoever has waited longest."""
-        if worker.retired:
-            worker.retire(GRACE_SECONDS)
+    def ready(self, container: Container) -> None:
+        """A container is free: it serves whoever has waited longest."""
+        if container.retired:
+            container.retire(GRACE_SECONDS)
         elif waiting := self._next():
-            worker.run(*waiting)
+            container.run(*waiting)
         else:
-            worker.idle_since = asyncio.get_running_loop().time()
-            self.idle.append(worker)
+            container.idle_since = asyncio.get_running_loop().time()
+            self.idle.append(container)
 
-    def broken(self, worker: Worker, outcome: Outcome) -> None:
-        """A worker could not start: one of those who wait is told why."""
+    def broken(self, container: Container, outcome: Outcome) -> None:
+        """A container could not start: one of those who wait is told why."""
         if waiting := self._next():
             waiting[1].set_result(outcome)
 
-    def gone(self, worker: Worker) -> None:
-        """A worker's process has ended: its place may be taken by another."""
-        self.workers.discard(worker)
-        if worker in self.idle:
-            self.idle.remove(worker)
-        if not self.workers:
+    def gone(self, container: Container) -> None:
+        """A container's process has ended: its place may be taken by another."""
+        self.containers.discard(container)
+        if container in self.idle:
+            self.idle.remove(container)
+        if not self.containers:
             self.emptied.set()
         self._grow_for_waiting()
 
@@ -111,23 +113,23 @@ class Pool:
         """These files are what the environments run."""
         self.watch.add(files)
 
-    async def _start(self, worker: Worker) -> None:
+    async def _start(self, container: Container) -> None:
         try:
-            await self.starter(worker)
+            await self.starter(container)
         except OSError as error:
-            self.workers.discard(worker)
+            self.containers.discard(container)
             message = f"no process for {self.function.name}: {error.strerror}"
-            self.broken(worker, failed(Fault.EXITED, message, "Runtime.ExitError"))
+            self.broken(container, failed(Fault.EXITED, message, "Runtime.ExitError"))
 
     def _grow_for_waiting(self) -> None:
-        starting = sum(not worker.up for worker in self.workers)
+        starting = sum(not container.up for container in self.containers)
         waiting = sum(not future.done() for _, future in self.waiting)
         self.grow(max(0, waiting - starting))
 
     def _give_up(self, future: asyncio.Future[Outcome]) -> None:
         if future.done() or all(future is not waiting[1] for waiting in self.waiting):
             return
-        if any(not worker.up for worker in self.workers):  # one is on its way: it has a time-out of its own
+        if any(not container.up for container in self.containers):  # one is on its way: it has a time-out of its own
             asyncio.get_running_loop().call_later(1, self._give_up, future)
         else:
             future.set_result(throttled(self.function))

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from emulator.runtime.memory import PEAK
+
 LOG_LIMIT = 1_048_576
 """Bytes of an invocation's output that are kept: the last ones."""
 PAGE_KILOBYTES = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -93,6 +95,15 @@ class Process:
         except (OSError, IndexError):
             return 0
         return int(pages) * PAGE_KILOBYTES
+
+    def peak(self) -> int:
+        """The most kilobytes that were in memory so far; 0 where nobody tells."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_bytes()
+        except OSError:
+            return 0
+        found = PEAK.search(status)
+        return int(found[1]) if found else 0
 
     def _listen_for_exit(self, popen: subprocess.Popen[bytes]) -> None:
         if hasattr(os, "pidfd_open"):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emulator.containers import Invocation, Outcome, environment
-from emulator.containers.pool import Pool
+from emulator.containers.container import Container
+from emulator.containers.pool import Maker, Pool
 from emulator.containers.worker import Worker
 from emulator.manifest import Function, Manifest
 
@@ -32,9 +33,10 @@ class WorkerContainers:
     SWEEP_SECONDS = 1.0
     MEMORY_SECONDS = 0.05
 
-    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+    def __init__(self, manifest: Manifest, settings: Settings, make: Maker = Worker) -> None:
         self.manifest = manifest
         self.settings = settings
+        self.make = make
         self.pools: dict[str, Pool] = {}
         self.leaving: set[asyncio.Task[None]] = set()
         self.tasks: list[asyncio.Task[None]] = []
@@ -70,12 +72,12 @@ class WorkerContainers:
 
     def _pool(self, function: Function) -> Pool:
         limit, patience = self.settings.max_containers, self.settings.queue_seconds
-        pool = self.pools[function.name] = Pool(function, self._start, limit, patience)
+        pool = self.pools[function.name] = Pool(function, self.make, self._start, limit, patience)
         return pool
 
-    async def _start(self, worker: Worker) -> None:
-        environ = environment.complete(worker.function, self.manifest, self.settings.extra)
-        await worker.start(self.settings.python, environ, str(self.manifest.folder))
+    async def _start(self, container: Container) -> None:
+        environ = environment.complete(container.function, self.manifest, self.settings.extra)
+        await container.start(self.settings.python, environ, str(self.manifest.folder))
 
     async def _evict(self) -> None:
         loop = asyncio.get_running_loop()
@@ -88,11 +90,11 @@ class WorkerContainers:
         while True:
             await asyncio.sleep(self.MEMORY_SECONDS)
             for pool in self.pools.values():
-                for worker in pool.workers:
-                    if worker.busy and worker.process.resident() > worker.function.memory_size * 1024:
-                        worker.process.kill()
+                for container in pool.containers:
+                    if container.busy and container.process.resident() > container.function.memory_size * 1024:
+                        container.process.kill()
 
 
 async def _drained(pool: Pool) -> None:
-    if pool.workers:
+    if pool.containers:
         await pool.emptied.wait()

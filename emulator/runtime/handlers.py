@@ -33,6 +33,9 @@ def load(spec: str) -> Handler:
     module_name, _, name = spec.rpartition(".")
     if not module_name:
         raise InitError("Runtime.MalformedHandlerName", f"Bad handler '{spec}': not enough values to unpack")
+    if module_name.partition(".")[0] in sys.builtin_module_names:
+        message = f"Cannot use built-in module {module_name} as a handler module"
+        raise InitError("Runtime.BuiltInModuleConflict", message)
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
@@ -64,14 +67,21 @@ def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[byte
         return _raised(error, context.aws_request_id)
     try:
         # Without escapes, as Amazon's runtime client writes it: a lone surrogate is an error there too.
-        answer = json.dumps(result, ensure_ascii=False).encode()
+        # Bytes go out as they are, there as well.
+        text = result if isinstance(result, bytes) else json.dumps(result, ensure_ascii=False, default=_number)
+        answer = text if isinstance(text, bytes) else text.encode()
     except Exception as error:
         message = f"Unable to marshal response: {error}"
         return failure("Runtime.MarshalError", message, context.aws_request_id)
     if len(answer) > MAX_PAYLOAD:
-        message = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
-        return failure("Function.ResponseSizeTooLarge", message, context.aws_request_id)
+        return too_large(context.aws_request_id)
     return answer, None
+
+
+def too_large(request_id: str) -> tuple[bytes, str]:
+    """The error for an answer over the limit."""
+    message = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
+    return failure("Function.ResponseSizeTooLarge", message, request_id)
 
 
 def failure(kind: str, message: str, request_id: str, trace: str = "") -> tuple[bytes, str]:
@@ -82,6 +92,13 @@ def failure(kind: str, message: str, request_id: str, trace: str = "") -> tuple[
     if trace:
         text += "\nTraceback (most recent call last):\n" + trace.rstrip("\n")
     return json.dumps(error).encode(), text
+
+
+def _number(value: Any) -> Any:
+    """Decimals are numbers to Amazon's runtime client; nobody need import their module for that."""
+    if type(value).__name__ == "Decimal":
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _raised(error: Exception, request_id: str) -> tuple[bytes, str]:

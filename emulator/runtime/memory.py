@@ -7,7 +7,7 @@ import re
 import resource
 import sys
 
-_PEAK = re.compile(rb"VmHWM:\s*(\d+)")
+PEAK = re.compile(rb"VmHWM:\s*(\d+)")
 
 
 class Memory:
@@ -28,6 +28,6 @@ class Memory:
         """Kilobytes."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if peak == self.inherited and self.status >= 0:
-            found = _PEAK.search(os.pread(self.status, 4096, 0))
+            found = PEAK.search(os.pread(self.status, 4096, 0))
             return int(found[1]) if found else peak
         return peak if sys.platform != "darwin" else peak // 1024

@@ -39,16 +39,16 @@ class Channel:
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The next invocation's head and event; None when the emulator has closed."""
-        data = self.rest
+        data = bytearray(self.rest)
         needed = REQUEST.size
         while len(data) < needed or len(data) < (needed := LENGTH.unpack_from(data)[0] + LENGTH.size):
             chunk = self.connection.recv(max(65536, needed - len(data)))
             if not chunk:
                 return None
             data += chunk
-        self.rest = data[needed:]
+        self.rest = bytes(data[needed:])
         middle = REQUEST.size + REQUEST.unpack_from(data)[1]
-        return data[REQUEST.size : middle], data[middle:needed]
+        return bytes(data[REQUEST.size : middle]), bytes(data[middle:needed])
 
     def send(self, kind: int, payload: bytes, milliseconds: float = 0.0, memory: int = 0) -> None:
         """Send one frame."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.emulator.harness import Emulator, running, service
 
-RUNTIMES: dict[str, tuple[str, ...]] = {"inline": ("--inline",), "workers": ()}
+RUNTIMES: dict[str, tuple[str, ...]] = {"inline": ("--inline",), "workers": (), "ric": ("--runtime", "ric")}
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)

@@ -1,0 +1,181 @@
+"""A container that runs Amazon's own runtime client (PyPI: awslambdaric) against a Runtime API of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import httptools
+
+from emulator.containers import Fault, Invocation, Outcome
+from emulator.containers.container import Container, Owner
+from emulator.runtime import handlers
+
+BASE = b"/2018-06-01/runtime/"
+SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__"})
+
+
+def available() -> bool:
+    """Whether the package is installed."""
+    return importlib.util.find_spec("awslambdaric") is not None
+
+
+class RuntimeClient(Container):
+    """One process of the runtime client, and the API that it polls."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._polling: Connection | None = None
+        self._sent = 0.0
+        self._root = ""
+
+    async def start(self, python: str, environ: dict[str, str], root: str) -> None:
+        """Serve the Runtime API on a port of its own, and start the client."""
+        self._root = root
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._server = await self.loop.create_server(lambda: Connection(self), sock=listener)
+        host, port = listener.getsockname()
+        environ["AWS_LAMBDA_RUNTIME_API"] = f"{host}:{port}"
+        command = [python or sys.executable, "-m", "awslambdaric", self.function.handler]
+        self.process.start(command, environ, root)
+        self._expect()
+
+    def connected(self, connection: Connection, *, here: bool) -> None:
+        """A connection of the client has come or gone."""
+        (self._connections.add if here else self._connections.discard)(connection)
+        if not here and self._polling is connection:
+            self._polling = None
+
+    def next(self, connection: Connection) -> None:
+        """The client asks for work: the first time that means that it is ready."""
+        self._polling = connection
+        if not self.up:
+            self.owner.loaded(sources(self._root))
+            self._ready()
+        elif not self.busy:
+            self.owner.ready(self)
+
+    def answered(self, request_id: str, payload: bytes, fault: Fault | None) -> None:
+        """The client has posted an answer or an error."""
+        if request_id == self._request_id:
+            self.peak = max(self.peak, self.process.peak())
+            if fault is None and len(payload) > handlers.MAX_PAYLOAD:
+                payload, _ = handlers.too_large(request_id)
+                fault = Fault.RAISED
+            self._settle(Outcome(payload, fault, duration=(time.perf_counter() - self._sent) * 1000))
+
+    def init_failed(self, payload: bytes) -> None:
+        """The client could not load the handler."""
+        self._fail(Outcome(payload, Fault.RAISED))
+
+    def _free(self) -> None:
+        """Not free before it asks for work again."""
+
+    def _send(self, invocation: Invocation, deadline: int) -> None:
+        self._sent = time.perf_counter()
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
+            "Lambda-Runtime-Trace-Id": invocation.trace_id,
+        }
+        if invocation.client_context:
+            headers["Lambda-Runtime-Client-Context"] = invocation.client_context
+        if self._polling is not None:
+            polling, self._polling = self._polling, None
+            polling.reply(b"200 OK", invocation.payload, headers)
+
+    def _hang_up(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+
+
+class Connection(asyncio.Protocol):
+    """One HTTP connection of the runtime client."""
+
+    def __init__(self, client: RuntimeClient) -> None:
+        self.client = client
+        self.parser = httptools.HttpRequestParser(self)
+        self.transport: asyncio.Transport | None = None
+        self.url = b""
+        self.body = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: connected."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.client.connected(self, here=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: disconnected."""
+        self.client.connected(self, here=False)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: part of a request."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.close()
+
+    def on_message_begin(self) -> None:
+        """httptools: a new request."""
+        self.url = b""
+        self.body.clear()
+
+    def on_url(self, url: bytes) -> None:
+        """httptools: part of the address."""
+        self.url += url
+
+    def on_body(self, body: bytes) -> None:
+        """httptools: part of the body."""
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        """httptools: the request is whole."""
+        path = self.url[len(BASE) :].decode() if self.url.startswith(BASE) else ""
+        if path == "invocation/next":
+            self.client.next(self)
+            return
+        parts = path.split("/")
+        if path == "init/error":
+            self.reply(b"202 Accepted", b'{"status":"OK"}', {})
+            self.client.init_failed(bytes(self.body))
+        elif len(parts) == 3 and parts[0] == "invocation" and parts[2] in ("response", "error"):
+            self.reply(b"202 Accepted", b'{"status":"OK"}', {})
+            fault = None if parts[2] == "response" else Fault.RAISED
+            self.client.answered(parts[1], bytes(self.body), fault)
+        else:
+            self.reply(b"404 Not Found", b"{}", {})
+
+    def reply(self, status: bytes, body: bytes, headers: dict[str, str]) -> None:
+        """Send a response."""
+        head = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        if self.transport is not None:
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head + length + body)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self.transport is not None:
+            self.transport.close()
+
+
+def sources(root: str) -> list[str]:
+    """The Python files of a project: the client does not tell which of them it has imported."""
+    files: list[str] = []
+    folders = [Path(root)]
+    while folders and len(files) < 2000:
+        for entry in folders.pop().iterdir():
+            if entry.is_dir() and not entry.name.startswith(".") and entry.name not in SKIPPED:
+                folders.append(entry)
+            elif entry.suffix == ".py":
+                files.append(str(entry))
+    return files
