@@ -1,0 +1,1 @@
+"""The tests of the service, one folder for each kind."""

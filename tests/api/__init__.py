@@ -1,0 +1,1 @@
+"""Black-box tests of the handlers: an event in, an answer out."""
