@@ -1,0 +1,18 @@
+"""Benchmarks: the service beside bare SQLite and beside its peers, in one run, so that the ratios mean something."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.bench.harness import Effort
+    from tests.bench.report import Section
+
+SECTIONS = ("writes", "processes")
+
+
+def section(name: str) -> "Callable[[Effort, Path], Section]":
+    """The function that runs a section."""
+    run: Callable[[Effort, Path], Section] = import_module(f"tests.bench.{name}").run
+    return run
