@@ -6,11 +6,20 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from emulator import invoke_api, management
 from emulator.console import Console
+from emulator.document import ManifestError
 from emulator.gateway import Gateway
 from emulator.invocations import Functions
+from emulator.invoke_api import InvokeApi, ServiceError
+from emulator.management import Management
+
+OWN = (invoke_api.PREFIX, management.PREFIX)
+"""Paths that no function is ever asked for."""
 
 
 class Application:
@@ -20,10 +29,15 @@ class Application:
         self.gateway = gateway
         self.functions = functions
         self.console = console
-        self.starlette = Starlette(lifespan=self._lifespan)
+        self.invoke_api = InvokeApi(gateway)
+        self.starlette = Starlette(
+            lifespan=self._lifespan,
+            routes=[*self.invoke_api.routes(), *Management(gateway).routes()],
+            exception_handlers={ServiceError: _service_error, ManifestError: _manifest_error},
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not scope["path"].startswith(OWN):
             await self.gateway(scope, receive, send)
         else:
             await self.starlette(scope, receive, send)
@@ -33,5 +47,15 @@ class Application:
         await self.functions.containers.start()
         yield
         # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
+        await self.invoke_api.drain()
         await self.functions.containers.stop()
         self.console.flush()
+
+
+async def _service_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return error.response()
+
+
+async def _manifest_error(_: Request, error: Exception) -> Response:
+    return JSONResponse({"Type": "Service", "Message": str(error)}, 500, {"x-amzn-ErrorType": "ServiceException"})

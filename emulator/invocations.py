@@ -37,7 +37,7 @@ class Functions:
     def _show(self, function: Function, outcome: Outcome, entry: Entry) -> None:
         if outcome.init is not None:
             self.console.line(f"  {function.name} | cold start, {outcome.init:.0f} ms")
-        if entry.output:
+        if entry.output and not outcome.shown:
             self.console.output(function.name, entry.output.decode(errors="replace"))
 
 

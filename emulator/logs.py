@@ -95,6 +95,10 @@ class LogBook:
             self._bytes -= len(self.entries.popleft().output)
         return entry
 
+    def of(self, request_id: str) -> bytes:
+        """The end of one invocation's log, which must be among the latest."""
+        return next((entry.tail() for entry in reversed(self.entries) if entry.request_id == request_id), b"")
+
     def since(self, number: int, name: str | None = None) -> list[Entry]:
         """The entries after this number, of one function or of all."""
         return [

@@ -43,6 +43,8 @@ class Outcome:
     payload: bytes
     fault: Fault | None = None
     log: bytes = b""
+    shown: bool = False
+    """Whether the log has been on the screen already."""
     duration: float = 0.0
     """Milliseconds that the function ran."""
     init: float | None = None

@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
+from emulator.containers.capture import Buffers
 from emulator.manifest import Function, Manifest
 from emulator.runtime import handlers
 from emulator.runtime.context import LambdaContext
+from emulator.runtime.memory import Memory
 
 Job = Callable[[], None]
 
@@ -75,9 +77,12 @@ class InlineContainers:
         self.handlers: dict[str, handlers.Handler] = {}
         self.environments: dict[str, dict[str, str]] = {}
         self.loading = threading.Lock()
+        self.printed = Buffers()
+        self.memory = Memory()
 
     async def start(self) -> None:
         """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
+        self.printed.install()
         root = str(self.manifest.folder)
         os.chdir(root)
         if root not in sys.path:
@@ -113,6 +118,7 @@ class InlineContainers:
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
         self.threads.stop()
+        self.printed.uninstall()
 
     def _late(
         self,
@@ -128,6 +134,14 @@ class InlineContainers:
             _settle(future, throttled(function))
 
     def _run(self, function: Function, invocation: Invocation) -> Outcome:
+        self.printed.open()
+        outcome = self._outcome(function, invocation)
+        outcome.log = self.printed.close()
+        outcome.shown = True
+        outcome.memory = self.memory.peak()
+        return outcome
+
+    def _outcome(self, function: Function, invocation: Invocation) -> Outcome:
         begun = time.perf_counter()
         try:
             payload, error = self._call(function, invocation)
@@ -136,7 +150,7 @@ class InlineContainers:
             status = code if isinstance(code, int) else int(code is not None)
             return exited(invocation.request_id, f"exit status {status}", duration=_since(begun))
         if error is not None:
-            print(error, file=sys.stderr, flush=True)
+            print(error)
         return Outcome(payload, Fault.RAISED if error is not None else None, duration=_since(begun))
 
     def _call(self, function: Function, invocation: Invocation) -> tuple[bytes, str | None]:

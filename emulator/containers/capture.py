@@ -1,0 +1,71 @@
+"""What functions print when they share the emulator's process: told apart by thread."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from typing import TextIO
+
+
+class Capture(io.TextIOBase):
+    """Stands in for sys.stdout or sys.stderr: a thread that runs a function has a copy kept."""
+
+    def __init__(self, stream: TextIO, buffers: Buffers) -> None:
+        self.stream = stream
+        self.buffers = buffers
+
+    def write(self, text: str) -> int:
+        """Write where the stream always went, as a debugger's prompt must, and to the function's buffer."""
+        buffer = self.buffers.current()
+        if buffer is not None:
+            buffer.write(text)
+        return self.stream.write(text)
+
+    def flush(self) -> None:
+        """Flush the real stream."""
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether the real stream is a terminal."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """The real stream's descriptor: what is written there is not captured."""
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The real stream's encoding."""
+        return self.stream.encoding
+
+
+class Buffers(threading.local):
+    """One buffer for each thread that runs a function."""
+
+    buffer: io.StringIO | None = None
+
+    def install(self) -> None:
+        """Put a capture in the place of both streams."""
+        sys.stdout = Capture(sys.stdout, self)
+        sys.stderr = Capture(sys.stderr, self)
+
+    def uninstall(self) -> None:
+        """Put the streams back."""
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if isinstance(stream, Capture):
+                setattr(sys, name, stream.stream)
+
+    def current(self) -> io.StringIO | None:
+        """This thread's buffer, while it runs a function."""
+        return self.buffer
+
+    def open(self) -> None:
+        """This thread starts to run a function."""
+        self.buffer = io.StringIO()
+
+    def close(self) -> bytes:
+        """It is done: what it has printed."""
+        buffer, self.buffer = self.buffer, None
+        return buffer.getvalue().encode(errors="backslashreplace") if buffer else b""

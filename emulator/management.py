@@ -1,0 +1,32 @@
+"""The emulator's own routes: what the subcommands ask a running emulator."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from emulator.gateway import Gateway
+
+PREFIX = "/_emulator"
+
+
+class Management:
+    """Logs of a running emulator."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    def routes(self) -> list[Route]:
+        """The routes, all under one prefix that is nobody's."""
+        return [Route(f"{PREFIX}/logs", self.logs, methods=["GET"])]
+
+    async def logs(self, request: Request) -> Response:
+        """The log after entry number `after`, of one function or of all."""
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            return JSONResponse({"message": "after must be a number"}, 400)
+        book = self.gateway.functions.logs
+        entries = book.since(int(after), request.query_params.get("function"))
+        lines = [{"number": entry.number, "function": entry.function.name, "text": entry.text()} for entry in entries]
+        return JSONResponse({"last": book.written, "entries": lines})
