@@ -43,6 +43,12 @@ def named(value: Any, known: Mapping[str, object], refuse: Refuse) -> str | None
     return str(name)
 
 
+def scopes(value: Any) -> tuple[str, ...]:
+    """The scopes that a route asks of a token, of which one is enough."""
+    found = value.get("scopes") if isinstance(value, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def _function(settings: dict[str, Any], functions: Mapping[str, Function], refuse: Refuse) -> Function:
     name = settings.get("functionName")
     if name not in functions:

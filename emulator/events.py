@@ -16,7 +16,7 @@ STAGE = "$default"
 API_ID = "local"
 
 
-def http_api(request: Request, route: Route, parameters: dict[str, str], authorizer: Any = None) -> dict[str, Any]:
+def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
     """The event, with the keys that AWS leaves out when they are empty left out too."""
     headers, cookies = join_headers(request)
     event: dict[str, Any] = {
@@ -30,7 +30,7 @@ def http_api(request: Request, route: Route, parameters: dict[str, str], authori
     event["headers"] = headers
     if request.query:
         event["queryStringParameters"] = join_query(request.query)
-    event["requestContext"] = _context(request, route, headers, authorizer)
+    event["requestContext"] = _context(request, route, headers)
     if parameters:
         event["pathParameters"] = parameters
     if request.body:
@@ -95,9 +95,9 @@ def scheduled(arn: str, region: str) -> dict[str, Any]:
     }
 
 
-def _context(request: Request, route: Route, headers: dict[str, str], authorizer: Any) -> dict[str, Any]:
+def _context(request: Request, route: Route, headers: dict[str, str]) -> dict[str, Any]:
     domain = headers.get("host", "localhost").rpartition(":")[0] or headers.get("host", "localhost")
-    context = {
+    return {
         "accountId": ACCOUNT_ID,
         "apiId": API_ID,
         "domainName": domain,
@@ -115,6 +115,3 @@ def _context(request: Request, route: Route, headers: dict[str, str], authorizer
         "time": time_text(request.epoch),
         "timeEpoch": int(request.epoch * 1000),
     }
-    if authorizer is not None:
-        context["authorizer"] = authorizer
-    return context

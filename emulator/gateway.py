@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from emulator import answers, cors, events, requests
 from emulator.answers import Response
+from emulator.authorizers import Authorizers
 from emulator.console import Console
 from emulator.containers import Outcome
 from emulator.document import ManifestError
@@ -46,6 +47,7 @@ class Gateway:
     def _take(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.watch = Watch(manifest.files)
+        self.authorizers = Authorizers(self.functions, manifest.region)
         self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
 
     def refresh(self) -> None:
@@ -91,10 +93,16 @@ class Gateway:
         if body is None:
             return answers.too_large(), route
         request = requests.of(scope, body)
-        event = _encode(events.http_api(request, route, parameters))
-        if len(event) > MAX_PAYLOAD:
+        event = events.http_api(request, route, parameters)
+        if route.authorizer:
+            verdict = await self.authorizers.ask(route, self.manifest.authorizers[route.authorizer], event)
+            if isinstance(verdict, Response):
+                return verdict, route
+            event["requestContext"]["authorizer"] = verdict
+        payload = _encode(event)
+        if len(payload) > MAX_PAYLOAD:
             return answers.too_large(), route
-        outcome = await self._invoke(route, request, event)
+        outcome = await self._invoke(route, request, payload)
         response = answers.http_api(outcome) if outcome else answers.error(503, "Service Unavailable", "over 30 s")
         response.headers.append((b"apigw-requestid", request.id.encode()))
         return response, route

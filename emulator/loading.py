@@ -123,6 +123,7 @@ class _Loader:
             functions=functions,
             routes=tuple(triggers.routes),
             cors=triggers.cors,
+            payload=triggers.payload,
             authorizers=triggers.authorizers,
             schedules=tuple(triggers.schedules),
             files=(self.source.path, *self.resolver.files),

@@ -44,6 +44,9 @@ class Route:
     kind: ApiKind
     line: int
     authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
+    cors: bool = False
+    """Of a REST API's route: whether a preflight is answered for it."""
 
     @property
     def key(self) -> str:
@@ -83,7 +86,6 @@ class JwtAuthorizer:
     issuer: str
     audience: tuple[str, ...]
     identity_source: tuple[str, ...]
-    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Manifest:
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
     cors: Cors | None
+    payload: str
+    """The payload format of the HTTP API, 2.0 or 1.0."""
     authorizers: Mapping[str, RequestAuthorizer | JwtAuthorizer]
     schedules: tuple[Schedule, ...]
     files: tuple[Path, ...]

@@ -45,6 +45,7 @@ class Triggers:
         self.warnings: list[str] = []
         self.authorizers: dict[str, RequestAuthorizer | JwtAuthorizer] = {}
         self.cors: Cors | None = None
+        self.payload = "2.0"
 
     def read(self) -> None:
         """Fill the lists; the first event that is wrong raises a ManifestError."""
@@ -60,6 +61,9 @@ class Triggers:
         for name, function in self.functions.items():
             self._events(function, ("functions", name, "events"))
         self.cors = self._cors(settings.get("cors"))
+        self.payload = str(settings.get("payload") or "2.0")
+        if self.payload not in ("1.0", "2.0"):
+            raise self._error("must be '1.0' or '2.0'", ("provider", "httpApi", "payload"))
 
     def _events(self, function: Function, place: Place) -> None:
         events = self.resolver.lookup(".".join(map(str, place)), place)
@@ -102,7 +106,19 @@ class Triggers:
         line = self.source.line(place) or 1
         path = self._path(path, place, kind)
         authorizer = authorities.named(settings.get("authorizer"), self.authorizers, partial(self._error, place=place))
-        self._add(Route(method, path, function, kind, line, authorizer), place)
+        self._add(
+            Route(
+                method,
+                path,
+                function,
+                kind,
+                line,
+                authorizer,
+                authorities.scopes(settings.get("authorizer")),
+                kind == "http" and bool(settings.get("cors")),
+            ),
+            place,
+        )
 
     def _short_form(self, text: str, place: Place) -> tuple[str, str]:
         if text.strip() == "*":

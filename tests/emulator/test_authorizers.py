@@ -1,0 +1,256 @@
+"""Lambda authorizers and JWT authorizers: who gets in, and what the function is told."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.emulator.harness import Emulator, running, write_service
+
+MANIFEST = """
+service: guarded
+provider:
+  name: aws
+  region: eu-west-1
+  httpApi:
+    authorizers:
+      simple:
+        type: request
+        functionName: guard
+        identitySource: [$request.header.Authorization]
+        enableSimpleResponses: true
+      policy:
+        type: request
+        functionName: guard
+        identitySource: [$request.header.Authorization, $request.querystring.room]
+      kept:
+        type: request
+        functionName: guard
+        identitySource: $request.header.Authorization
+        enableSimpleResponses: true
+        resultTtlInSeconds: 60
+      token: {issuerUrl: "${env:ISSUER}", audience: [school, other], identitySource: $request.header.Authorization}
+functions:
+  guard: {handler: app.guard, timeout: 1}
+  echo:
+    handler: app.echo
+    events:
+      - httpApi: {method: GET, path: "/simple/{room}", authorizer: {name: simple}}
+      - httpApi: {method: GET, path: /policy, authorizer: {name: policy}}
+      - httpApi: {method: GET, path: /kept, authorizer: {name: kept}}
+      - httpApi: {method: POST, path: /token, authorizer: {name: token}}
+      - httpApi: {method: GET, path: /scoped, authorizer: {name: token, scopes: [teach, learn]}}
+"""
+APP = """
+import json, time
+calls = 0
+def guard(event, context):
+    global calls
+    calls += 1
+    order = json.loads(event["headers"]["authorization"])
+    if order == "raise":
+        raise RuntimeError("cannot tell")
+    if order == "sleep":
+        time.sleep(3)
+    text = json.dumps(order).replace("ARN", event["routeArn"])
+    return {**json.loads(text), "context": {"calls": calls, "event": event}} if isinstance(order, dict) else order
+def echo(event, context):
+    return {"authorizer": event["requestContext"]["authorizer"], "body": event.get("body")}
+"""
+
+
+class Issuer(http.server.BaseHTTPRequestHandler):
+    """Publishes one key, as identity providers do."""
+
+    document: dict[str, Any] = {}  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        """Both documents in one: where the keys are, and the keys."""
+        body = json.dumps(self.document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="module")
+def issuer(key: rsa.RSAPrivateKey) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+        Issuer.document = {"jwks_uri": f"{url}/keys", "keys": [{**public, "kid": "one", "use": "sig"}]}
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield url
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def guarded(issuer: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    folder: Path = write_service(tmp_path_factory.mktemp("guarded") / "service", MANIFEST, app=APP)
+    with running(folder, env={"ISSUER": issuer}) as started:
+        yield started
+
+
+def policy(effect: str, resource: Any, action: Any = "execute-api:Invoke") -> dict[str, Any]:
+    statement = {"Action": action, "Effect": effect, "Resource": resource}
+    return {"principalId": "pupil", "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+
+
+def ask(guarded: Emulator, path: str, order: Any) -> Any:
+    return guarded.get(path, ("Authorization", json.dumps(order)))
+
+
+def test_a_simple_answer_lets_in_and_its_context_arrives(guarded: Emulator) -> None:
+    answer = ask(guarded, "/simple/a%20b?x=1", {"isAuthorized": True})
+    assert answer.status == 200
+    event = answer.json["authorizer"]["lambda"]["event"]
+    assert (event["version"], event["type"], event["routeKey"]) == ("2.0", "REQUEST", "GET /simple/{room}")
+    assert event["routeArn"] == "arn:aws:execute-api:eu-west-1:123456789012:local/$default/GET/simple/a b"
+    assert event["identitySource"] == ['{"isAuthorized": true}']
+    assert (event["queryStringParameters"], event["pathParameters"]) == ({"x": "1"}, {"room": "a b"})
+    assert event["requestContext"]["http"]["method"] == "GET"
+    assert "body" not in event
+    assert "isBase64Encoded" not in event
+
+
+def test_no_identity_is_unauthorized_and_the_function_is_not_called(guarded: Emulator) -> None:
+    before = ask(guarded, "/simple/a", {"isAuthorized": True}).json["authorizer"]["lambda"]["calls"]
+    answer = guarded.get("/simple/a")
+    assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
+    assert ask(guarded, "/policy", policy("Allow", "*")).status == 401  # the second source is missing
+    after = ask(guarded, "/simple/a", {"isAuthorized": True}).json["authorizer"]["lambda"]["calls"]
+    assert after == before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "order", "status"),
+    [
+        ("/simple/a", {"isAuthorized": False}, 403),
+        ("/simple/a", {"isAuthorized": "yes"}, 500),
+        ("/simple/a", {}, 500),
+        ("/simple/a", [], 500),
+        ("/simple/a", "raise", 500),
+        ("/simple/a", "sleep", 500),
+        ("/simple/a", policy("Allow", "*"), 500),
+        ("/policy?room=1", policy("Allow", "*"), 200),
+        ("/policy?room=1", policy("Allow", "ARN"), 200),
+        ("/policy?room=1", policy("Allow", ["nothing", "arn:aws:execute-api:*/GET/poli?y"]), 200),
+        ("/policy?room=1", policy("Allow", "arn:aws:execute-api:*/GET/other"), 403),
+        ("/policy?room=1", policy("Allow", "*", "s3:*"), 403),
+        ("/policy?room=1", policy("Allow", "*", ["execute-api:*"]), 200),
+        ("/policy?room=1", policy("Deny", "*"), 403),
+        ("/policy?room=1", {"isAuthorized": True}, 500),
+    ],
+)
+def test_verdicts(guarded: Emulator, path: str, order: Any, status: int) -> None:
+    assert ask(guarded, path, order).status == status
+
+
+def test_a_deny_outweighs_an_allow(guarded: Emulator) -> None:
+    order = policy("Allow", "*")
+    order["policyDocument"]["Statement"].append({"Action": "*", "Effect": "Deny", "Resource": "*"})
+    assert ask(guarded, "/policy?room=1", order).status == 403
+
+
+def test_an_answer_is_remembered_only_when_the_manifest_says_so(guarded: Emulator) -> None:
+    order = {"isAuthorized": True, "kept": 1}
+    calls = [ask(guarded, "/kept", order).json["authorizer"]["lambda"]["calls"] for _ in range(2)]
+    assert calls[0] == calls[1]
+    calls = [ask(guarded, "/simple/a", order).json["authorizer"]["lambda"]["calls"] for _ in range(2)]
+    assert calls[0] + 1 == calls[1]
+
+
+def claims(issuer: str, **changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    usual = {"iss": issuer, "aud": "school", "exp": now + 60, "nbf": now - 60, "iat": now - 60, "sub": "7"}
+    return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+
+def bearer(token: str) -> tuple[str, str]:
+    return ("Authorization", f"Bearer {token}")
+
+
+def test_a_good_token_gets_in_and_its_claims_arrive_as_strings(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey
+) -> None:
+    told = claims(issuer, aud=["x", "other"], admin=True, groups=["a", "b"], level=3)
+    token = jwt.encode(told, key, "RS256", {"kid": "one"})
+    answer = guarded.request("POST", "/token", b"hello", [bearer(token)])
+    assert answer.status == 200
+    found = answer.json["authorizer"]["jwt"]
+    assert found["scopes"] is None
+    expected = {"sub": "7", "admin": "true", "groups": "[a b]", "level": "3", "aud": "[x other]", "iss": issuer}
+    assert {name: found["claims"][name] for name in expected} == expected
+    assert found["claims"]["exp"] == str(told["exp"])
+    assert answer.json["body"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"exp": "soon"},
+        {"nbf": 4_000_000_000},
+        {"aud": "elsewhere"},
+        {"aud": None},
+        {"iss": "https://elsewhere.example"},
+    ],
+)
+def test_a_token_with_a_wrong_claim_stays_out(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey, changes: dict[str, Any]
+) -> None:
+    token = jwt.api_jws.encode(json.dumps(claims(issuer, **changes)).encode(), key, "RS256", {"kid": "one"})
+    answer = guarded.request("POST", "/token", b"", [bearer(token)])
+    assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
+    assert (answer.header("www-authenticate") or "").startswith("Bearer")
+
+
+def test_a_forged_token_stays_out(guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey) -> None:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    good = jwt.encode(claims(issuer), key, "RS256", {"kid": "one"})
+    head, body, signature = good.split(".")
+    secret = "x" * 32
+    forged = [
+        jwt.encode(claims(issuer), other, "RS256", {"kid": "one"}),
+        jwt.encode(claims(issuer), key, "RS256", {"kid": "unknown"}),
+        jwt.encode(claims(issuer), key, "RS256"),
+        jwt.encode(claims(issuer), None, "none"),  # type: ignore[arg-type]
+        jwt.encode(claims(issuer), secret, "HS256", {"kid": "one"}),
+        f"{head}.{body}.",
+        f"{head}.{body}",
+        f"{head}.{body[:-2]}AA.{signature}",
+        "a.b.c",
+        "...",
+    ]
+    for token in forged:
+        assert guarded.request("POST", "/token", b"", [bearer(token)]).status == 401, token
+    assert guarded.request("POST", "/token", b"").status == 401
+    assert guarded.request("POST", "/token", b"", [("Authorization", good)]).status == 200
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read learn", 200), (["teach"], 200), ("read", 403), (None, 403)])
+def test_one_of_the_routes_scopes_is_enough(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey, scope: Any, status: int
+) -> None:
+    token = jwt.encode(claims(issuer, scope=scope), key, "RS256", {"kid": "one"})
+    assert guarded.get("/scoped", bearer(token)).status == status
