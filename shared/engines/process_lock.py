@@ -1,44 +1,50 @@
-"""The lock that makes one process at a time the writer of a SQLite file: fair, with a deadline, and never left behind.
+"""The lock that makes one process at a time the writer of a SQLite file: fair, with a deadline, never left behind.
 
-Two `flock`s on files beside the database. The *gate* is the lock itself. Who has to wait for it first takes the
-*turnstile* and waits at the gate alone, so whoever releases the gate cannot push in again before the one who waits.
-The kernel releases both when their holder dies, however it dies.
+The *gate*, a `flock` on a file beside the database, is the lock itself. Who finds it taken stands in *line*: draws a ticket
+and locks that byte of a second file (an open file description lock) for as long as it waits. Who holds the lowest locked
+byte is next, which one question to the kernel tells. The kernel lets go of both when a process dies, however it dies,
+so nobody who is gone is ever waited for.
 
-Waiting is by polling and not in the kernel. A blocked `flock` has no deadline, wakes everybody at once, and can be
-granted to a container that was frozen while it waited; a poll has none of these. Who has waited longer polls more
-often, so long waits are rare. A process that stands in the turnstile and was stopped there does not hold up the
-others either: after a while they go round it. Only a process stopped while it *holds* the gate does, and then the
-others are told that the database is busy when their time is up.
+Who comes to an open gate while others stand in line joins the line, except within a short *turn* that begins when it
+first got through: handing over costs more than a write, and SQLite keeps its page cache only while nobody else wrote.
 
-Who met nobody for a while looks into the turnstile only now and then, which halves the price of a lone process's writes;
-the first look that finds somebody makes it strict again.
+Waiting is by looking again and not in the kernel. A blocked lock call has no deadline, wakes everybody at once, and can
+be granted to a container that was frozen while it waited. If the next in line leaves an open gate unused for long
+because it was stopped, the others go past it. Only a process stopped while it *holds* the gate stops the others; they are
+told that the database is busy when their time is up.
 """
 
 import fcntl
 import os
+import struct
 import time
 import weakref
 from pathlib import Path
 
 from shared import clock
 
-_HEAD_PAUSE = 0.000_05  # seconds between two looks of the one who is next
-_LONGEST_PAUSE = 0.001  # seconds between two looks of the others, at first
+_TURN = 0.001  # seconds from first getting through that others in line may be left waiting
+_NEXT_PAUSE = 0.000_01  # seconds between two looks of the next in line; the kernel adds some 60 µs
+_PAUSE = 0.000_5  # seconds between two looks of those behind: half a turn
+_PATIENCE = 0.1  # seconds after which the line's order gives way to an open gate
+
 _MARK = b"Keep this file beside its database: it shows that there is one. Delete both or neither.\n"
-_CALM = 64  # times in a row that nobody was met, before the turnstile is passed by
-_LOOK = 8  # and then still looked into every so many times
-_PATIENCE = 0.1  # seconds that somebody in the turnstile may leave an open gate unused
+
+_COUNTER = struct.Struct("q")  # at the start of the line's file: the next ticket
+_FIRST_TICKET = 64  # behind the counter
+_LOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length (0: to the end), process
+_UNLOCKED = struct.pack("h", fcntl.F_UNLCK)
 
 
 class ProcessLock:
     """Not reentrant and not for several threads at once: the single writer's queue stands in front of it."""
 
     def __init__(self, database: Path) -> None:
-        """Open (and create, empty) the lock files beside `database`; raises `OSError`."""
-        self._calm = 0  # how often in a row nobody was met
+        """Open (and create) the lock files beside `database`; raises `OSError`."""
+        self._turn_began = 0.0
         self._gate = _open(database.with_name(database.name + "-lock"))
         try:
-            self._turnstile = _open(database.with_name(database.name + "-turn"))
+            self._line = _open(database.with_name(database.name + "-line"))
         except OSError:
             os.close(self._gate)
             raise
@@ -46,21 +52,18 @@ class ProcessLock:
 
     def acquire(self, deadline: float) -> bool:
         """Take the lock; False when `deadline` (on `clock.elapsed`) came first. A past deadline makes one attempt."""
-        self._calm += 1
-        if self._calm > _CALM and self._calm % _LOOK:
-            if _try(self._gate):
+        now = clock.elapsed()
+        if now - self._turn_began < _TURN:
+            if self._try_gate():
                 return True
-            return self._wait(deadline, is_next=False)
-        if not _try(self._turnstile):
-            return self._wait(deadline, is_next=False)
-        if not _try(self._gate):
-            return self._wait(deadline, is_next=True)
-        _release(self._turnstile)
-        return True
+        elif not self._waits_before() and self._try_gate():
+            self._turn_began = now
+            return True
+        return self._stand_in_line(deadline)
 
     def release(self) -> None:
-        """Let the next one in."""
-        _release(self._gate)
+        """Let somebody else through."""
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def mark(self) -> None:
         """Note, once the database was made, that a missing or empty one is a loss and not a beginning."""
@@ -69,26 +72,57 @@ class ProcessLock:
     def close(self) -> None:
         """Give up the files; a lock that is held goes with them."""
         _open_locks.discard(self)
-        for descriptor in (self._gate, self._turnstile):
+        for descriptor in (self._gate, self._line):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._gate = self._turnstile = -1
+        self._gate = self._line = -1
 
-    def _wait(self, deadline: float, *, is_next: bool) -> bool:
-        started = clock.elapsed()
-        self._calm = 0
+    def _try_gate(self) -> bool:
+        try:
+            fcntl.flock(self._gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _stand_in_line(self, deadline: float) -> bool:
+        joined = clock.elapsed()
+        ticket = self._draw_ticket()
         try:
             while True:
-                waited = clock.elapsed() - started
-                if started + waited >= deadline:
-                    return False
-                time.sleep(_HEAD_PAUSE if is_next else _LONGEST_PAUSE / (1 + 200 * waited))
-                is_next = is_next or _try(self._turnstile)
-                if (is_next or waited > _PATIENCE) and _try(self._gate):
+                is_next = not self._waits_before(ticket)
+                now = clock.elapsed()
+                if (is_next or now - joined > _PATIENCE) and self._try_gate():
+                    self._turn_began = now
                     return True
+                if now >= deadline:
+                    return False
+                time.sleep(_NEXT_PAUSE if is_next else _PAUSE)
         finally:
-            if is_next:
-                _release(self._turnstile)
+            self._set(fcntl.F_UNLCK, ticket)
+
+    def _draw_ticket(self) -> int:
+        """Lock the byte behind the last one in line; two that read the same counter end up one behind the other."""
+        counter = os.pread(self._line, _COUNTER.size, 0)
+        ticket = _COUNTER.unpack(counter)[0] if len(counter) == _COUNTER.size else _FIRST_TICKET
+        while not self._set(fcntl.F_WRLCK, ticket):
+            ticket += 1
+        os.pwrite(self._line, _COUNTER.pack(ticket + 1), 0)
+        return int(ticket)
+
+    def _set(self, kind: int, ticket: int) -> bool:
+        try:
+            fcntl.fcntl(self._line, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, ticket, 1, 0))
+        except BlockingIOError:
+            return False
+        return True
+
+    def _waits_before(self, ticket: int | None = None) -> bool:
+        """Whether somebody in another process stands in line, before this ticket."""
+        if ticket == _FIRST_TICKET:
+            return False
+        length = 0 if ticket is None else ticket - _FIRST_TICKET
+        question = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FIRST_TICKET, length, 0)
+        return fcntl.fcntl(self._line, fcntl.F_OFD_GETLK, question)[:2] != _UNLOCKED
 
 
 _open_locks: "weakref.WeakSet[ProcessLock]" = weakref.WeakSet()
@@ -105,15 +139,3 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _release(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_UN)

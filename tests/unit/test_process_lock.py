@@ -1,10 +1,12 @@
 """The lock across processes: exclusive, with a deadline, released by death."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,14 +70,64 @@ def test_a_stopped_holder_lets_others_give_up(tmp_path: Path) -> None:
     lock.close()
 
 
-def test_one_that_stands_in_the_turnstile_and_was_stopped_is_gone_round(tmp_path: Path) -> None:
-    stopped, lock = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
-    import fcntl
+def in_line(lock: ProcessLock) -> int:
+    """How many have drawn a ticket so far."""
+    counter = os.pread(lock._line, 8, 0)
+    return int.from_bytes(counter, sys.byteorder) - 64 if counter else 0
 
-    fcntl.flock(stopped._turnstile, fcntl.LOCK_EX)
+
+def test_first_come_first_served(tmp_path: Path) -> None:
+    holder, came, through = ProcessLock(tmp_path / "a.db"), [ProcessLock(tmp_path / "a.db") for _ in range(5)], []
+
+    def wait(number: int) -> None:
+        assert came[number].acquire(clock.elapsed() + 30)
+        through.append(number)
+        came[number].release()
+
+    assert holder.acquire(clock.elapsed())
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(5)]
+    for number, thread in enumerate(threads, start=1):
+        thread.start()
+        while in_line(holder) < number:
+            time.sleep(0.001)
+    holder.release()
+    for thread in threads:
+        thread.join(30)
+    assert through == [0, 1, 2, 3, 4]
+    for lock in (holder, *came):
+        lock.close()
+
+
+def test_who_was_just_through_does_not_push_in_for_longer_than_its_turn(tmp_path: Path) -> None:
+    greedy, waiting = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    ticket = waiting._draw_ticket()
+    assert greedy.acquire(clock.elapsed() + 0.3), "nobody holds the gate, and the one in line does not come"
+    greedy.release()
+    assert greedy.acquire(clock.elapsed()), "its turn goes on"
+    greedy.release()
+    time.sleep(0.002)
+    assert not greedy.acquire(clock.elapsed())
+    waiting._set(fcntl.F_UNLCK, ticket)
+    assert greedy.acquire(clock.elapsed())
+    greedy.close()
+    waiting.close()
+
+
+def test_one_in_line_that_was_stopped_is_gone_past(tmp_path: Path) -> None:
+    stopped, lock = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    stopped._draw_ticket()
+    assert not lock.acquire(clock.elapsed())
     assert lock.acquire(clock.elapsed() + 10)
     lock.close()
     stopped.close()
+
+
+def test_the_dead_are_not_waited_for(tmp_path: Path) -> None:
+    lock, dead = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    dead._draw_ticket()
+    dead.close()
+    assert lock.acquire(clock.elapsed())
+    lock.close()
 
 
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path) -> None:

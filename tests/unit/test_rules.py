@@ -11,7 +11,17 @@ FOUR_BYTES = "\N{MATHEMATICAL SCRIPT CAPITAL A}"
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "a" * 200, FOUR_BYTES * 200, " a ", "数学", "Français\u202f: 1", "\u3000算数", "\u0645\u06cc\u200c\u062e", "\U0001f469\u200d\U0001f3eb"],
+    [
+        "a",
+        "a" * 200,
+        FOUR_BYTES * 200,
+        " a ",
+        "数学",
+        "Français\u202f: 1",
+        "\u3000算数",
+        "\u0645\u06cc\u200c\u062e",
+        "\U0001f469\u200d\U0001f3eb",
+    ],
 )
 def test_names_that_pass(name: str) -> None:
     rules.check_name(name)

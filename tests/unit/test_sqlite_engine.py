@@ -51,9 +51,13 @@ def test_readers_cannot_write(engine: SqliteEngine) -> None:
 
 
 def test_a_reader_that_leaves_early_pins_no_old_state(engine: SqliteEngine) -> None:
-    with engine.walk("SELECT 1 UNION ALL SELECT 2") as rows:
+    with engine.walk("SELECT status FROM session_counts") as rows:
         next(rows)
-    assert not any(connection.in_transaction for connection in engine._idle)
+    writer = engine.begin(clock.elapsed())
+    writer.execute("UPDATE session_counts SET sessions = 7")
+    engine.commit()
+    engine.release()
+    assert engine.fetch("SELECT DISTINCT sessions FROM session_counts") == [(7,)]
 
 
 @pytest.mark.parametrize(
