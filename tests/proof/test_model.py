@@ -1,0 +1,230 @@
+"""The managers on a SQLite file against the model: two containers, restarts, refreshes, a clock that steps."""
+
+import hashlib
+import itertools
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from freezegun import freeze_time
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from msgspec.structs import replace
+
+from shared.config import Settings
+from shared.database import DatabaseManager, open_database
+from shared.entities import IdempotencyKey, Message, MessageDraft, Reader, Session, SessionFilter
+from shared.errors import SessionAlreadyEndedError, SwitchboardError
+from shared.messages import MessageManager
+from shared.sessions import SessionManager
+from tests.proof.model import BY_INSTRUCTORS, BY_STUDENTS, Model, Refusal
+
+T = TypeVar("T")
+
+START = datetime(2026, 11, 22, 8, 0, 0, 250_000, tzinfo=UTC)
+CACHE_SIZE = 3  # fewer than the sessions of a run
+NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
+
+names = st.sampled_from(["Maths", "Physics", "Maths", "Physics", " ", ""])
+members = st.sampled_from(["ann", "bob", "cleo"])
+instructors = st.sampled_from(["noether", "abel"])
+users = st.one_of(members, instructors, st.sampled_from(["no user", ""]))
+roles = st.sampled_from(["student", "student", "instructor", "teacher"])
+rosters = st.lists(members, min_size=1, max_size=4) | st.sampled_from([[], ["ann", "b\n"]])
+keys = st.none() | st.sampled_from(["key 1", "key 2", "key 3"])
+containers = st.integers(0, 1)
+limits = st.integers(1, 4)
+readers = st.none() | st.builds(Reader, user_id=users, role=roles)
+drafts = st.builds(
+    MessageDraft,
+    session_id=st.just(""),
+    type=st.sampled_from([*BY_STUDENTS, *BY_INSTRUCTORS, "shout"]),
+    context=st.just("general"),
+    from_user=users,
+    to_user=st.none() | members,
+    content=st.sampled_from([msgspec.Raw(b'{"text":"hello"}'), msgspec.Raw(b"{}")]),
+)
+filters = st.builds(
+    SessionFilter,
+    status=st.sampled_from(["active", "ended", None]),
+    created_by=st.none() | instructors,
+    student_id=st.none() | members,
+)
+steps = st.sampled_from([1e-6, 1, 3600, 86_399, 86_400, 86_401, -1e-6, -1, -3600, -90_000])
+
+
+@dataclass
+class Container:
+    """A warm environment."""
+
+    database: DatabaseManager
+    sessions: SessionManager
+    messages: MessageManager
+
+
+def start(path: Path) -> Container:
+    """A cold start."""
+    database = open_database(Settings(database_url=f"sqlite:///{path}", cache_size=CACHE_SIZE))
+    sessions = SessionManager(database, CACHE_SIZE)
+    sessions.load_active_sessions()
+    return Container(database, sessions, MessageManager(database, sessions))
+
+
+def outcome(call: Callable[[], T]) -> T | tuple[str, ...]:
+    """What a call returned, or the name of its error and what that tells."""
+    try:
+        return call()
+    except Refusal as refusal:
+        return refusal.args
+    except SessionAlreadyEndedError as error:
+        return type(error).__name__, str(error.end_time)
+    except SwitchboardError as error:
+        return (type(error).__name__,)
+
+
+def keyed(function: str, key: str | None, *request: object) -> IdempotencyKey | None:
+    """A key for this request."""
+    asked = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+    return None if key is None else IdempotencyKey(function, key, asked)
+
+
+def crawl(pages: Callable[[int, str | None], tuple[list[T], str | None]]) -> list[T]:
+    """Everything on all pages; each page is asked for with its number and the cursor of the one before."""
+    found: list[T] = []
+    cursor = None
+    for number in itertools.count():
+        page, cursor = pages(number, cursor)
+        found += page
+        if cursor is None:
+            return found
+    raise AssertionError
+
+
+class Service(RuleBasedStateMachine):
+    """Two containers on one file, and the model; every rule asks both the same."""
+
+    folder: Path
+    rooms: Bundle[str] = Bundle("rooms")
+    exact_room = rooms | st.sampled_from([NOBODYS_ID, "no id"])
+    any_room = exact_room | rooms.map(str.upper)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = Path(tempfile.mkdtemp(dir=self.folder)) / "classroom.db"
+        self.model = Model(START)
+        self.frozen = freeze_time(START)
+        self.clock = self.frozen.start()
+        self.containers = [start(self.path), start(self.path)]
+
+    def teardown(self) -> None:
+        for container in self.containers:
+            container.database.close()
+        self.frozen.stop()
+
+    # --- what callers do
+
+    @rule(target=rooms, where=containers, name=names, creator=users, roster=rosters, key=keys)
+    def create(self, where: int, name: str, creator: str, roster: list[str], key: str | None) -> Any:
+        idempotency = keyed("create", key, name, creator, roster)
+        made = outcome(lambda: self.containers[where].sessions.create_session(name, creator, roster, idempotency))
+        new_id = made.id if isinstance(made, Session) else ""
+        assert made == outcome(lambda: self.model.create(new_id, name, creator, roster, idempotency))
+        return new_id or multiple()
+
+    @rule(where=containers, room=any_room)
+    def end(self, where: int, room: str) -> None:
+        ended = outcome(lambda: self.containers[where].sessions.end_session(room))
+        assert ended == outcome(lambda: self.model.end(room))
+
+    @rule(where=containers, room=any_room)
+    def get(self, where: int, room: str) -> None:
+        found = outcome(lambda: self.containers[where].sessions.get_session(room))
+        assert found == outcome(lambda: self.model.get(room))
+
+    @rule(where=containers, room=any_room, user=users, role=roles)
+    def validate(self, where: int, room: str, user: str, role: str) -> None:
+        answer = outcome(lambda: self.containers[where].sessions.validate_session_membership(room, user, role))
+        assert answer == outcome(lambda: self.model.validate(room, user, role))
+
+    @rule(where=containers, room=exact_room, draft=drafts, role=roles, key=keys)
+    def store(self, where: int, room: str, draft: MessageDraft, role: str, key: str | None) -> None:
+        draft = replace(draft, session_id=room)
+        idempotency = keyed("store", key, draft, role)
+        stored = outcome(lambda: self.containers[where].messages.store_message(draft, role, idempotency))
+        new_id = stored.id if isinstance(stored, Message) else ""
+        assert stored == outcome(lambda: self.model.store(new_id, draft, role, idempotency))
+
+    @rule(where=containers, wanted=filters, limit=limits)
+    def list_sessions(self, where: int, wanted: SessionFilter, limit: int) -> None:
+        expected = self.model.matching(wanted)
+
+        def page(number: int, cursor: str | None) -> tuple[list[Session], str | None]:
+            answer = self.containers[(where + number) % 2].sessions.list_sessions(wanted, cursor, limit)
+            assert answer.total_count == len(expected)
+            assert len(answer.sessions) == min(limit, len(expected) - number * limit)
+            return answer.sessions, answer.next_cursor
+
+        assert crawl(page) == expected
+
+    @rule(where=containers, room=any_room, reader=readers, limit=limits)
+    def history(self, where: int, room: str, reader: Reader | None, limit: int) -> None:
+        def page(number: int, cursor: str | None) -> tuple[list[Message], str | None]:
+            answer = self.containers[(where + number) % 2].messages.session_history(room, reader, cursor, limit)
+            assert len(answer.messages) <= limit
+            return answer.messages, answer.next_cursor
+
+        assert outcome(lambda: crawl(page)) == outcome(lambda: self.model.history(room, reader))
+
+    # --- what happens to containers
+
+    @rule(where=containers)
+    def restart(self, where: int) -> None:
+        self.containers[where].database.close()
+        self.containers[where] = start(self.path)
+
+    @rule(where=containers)
+    def refresh(self, where: int) -> None:
+        self.containers[where].sessions.refresh_cache()
+
+    @rule(seconds=steps)
+    def step_clock(self, seconds: float) -> None:
+        self.model.clock += timedelta(seconds=seconds)
+        self.clock.move_to(self.model.clock)
+
+    # --- what holds after each step
+
+    @invariant()
+    def active_sessions_are_the_model_s(self) -> None:
+        active = self.model.matching(SessionFilter())
+        for container in self.containers:
+            assert container.sessions.list_active_sessions() == active
+            assert container.database.count_active_sessions() == len(active)
+            assert container.sessions.get_stats()["cache_size"] <= CACHE_SIZE
+
+    @invariant()
+    def every_session_has_the_model_s_status(self) -> None:
+        for session_id, room in self.model.rooms.items():
+            for container in self.containers:
+                assert container.database.get_status(session_id) == room.session.status
+
+
+def test_the_service_agrees_with_the_model(tmp_path: Path) -> None:
+    class Here(Service):
+        folder = tmp_path
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            derandomize=True,
+            deadline=None,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
