@@ -151,7 +151,7 @@ class DatabaseManager:
             connection.execute(self._sql.insert_message, _message_row(message, stood[0]))
             return message
 
-        return self._writer.write(self._once(key, Message, write))
+        return self._writer.write(self._once(key, Message, write), atomic=key is None)
 
     def get_session_history(
         self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = -1

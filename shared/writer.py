@@ -43,6 +43,7 @@ class _Task(Generic[T]):
 
     __slots__ = (
         "alone",
+        "atomic",
         "deadline",
         "done",
         "error",
@@ -55,8 +56,11 @@ class _Task(Generic[T]):
         "write",
     )
 
-    def __init__(self, write: Write[T], queued_at: float, deadline: float, *, repeat: bool = False) -> None:
+    def __init__(
+        self, write: Write[T], atomic: bool, queued_at: float, deadline: float, *, repeat: bool = False
+    ) -> None:
         self.write = write
+        self.atomic = atomic
         self.queued_at = queued_at
         self.deadline = deadline
         self.repeat = repeat  # an attempt before this one may stand
@@ -94,17 +98,20 @@ class Writer:
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
-    def write(self, write: Write[T]) -> T:
-        """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised."""
+    def write(self, write: Write[T], *, atomic: bool = False) -> T:
+        """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised.
+
+        An `atomic` write changes the database by one statement, its last act: there is nothing to undo when it fails.
+        """
         now = clock.elapsed()
         deadline = now + self._write_timeout
         try:
-            return self._perform(_Task(write, now, deadline))
+            return self._perform(_Task(write, atomic, now, deadline))
         except errors.DatabaseError as error:
             failure = error
         if self._wait_for_retry(failure, deadline):
             try:
-                return self._perform(_Task(write, clock.elapsed(), deadline, repeat=failure.outcome_unknown))
+                return self._perform(_Task(write, atomic, clock.elapsed(), deadline, repeat=failure.outcome_unknown))
             except errors.DatabaseError as error:
                 error.outcome_unknown = error.outcome_unknown or failure.outcome_unknown
                 failure = error
@@ -252,16 +259,17 @@ class Writer:
         return True
 
     def _run(self, connection: Connection, task: _Task[Any], *, shared: bool) -> None:
-        """One write; beside others behind a savepoint, so that it fails for itself alone."""
+        """One write; beside others behind a savepoint where it needs one, so that it fails for itself alone."""
+        savepoint = shared and not task.atomic
         try:
-            if shared:
+            if savepoint:
                 connection.execute("SAVEPOINT write")
             task.result = task.write(connection, task.repeat)
-            if shared:
+            if savepoint:
                 connection.execute("RELEASE write")
         except Exception as error:
             task.error = self._engine.failure(error) or error
-            if shared and self._engine.in_transaction():
+            if savepoint and self._engine.in_transaction():
                 connection.execute("ROLLBACK TO write")
                 connection.execute("RELEASE write")
 

@@ -1,17 +1,17 @@
 """The lock that makes one process at a time the writer of a SQLite file: fair, with a deadline, never left behind.
 
-The *gate*, a `flock` on a file beside the database, is the lock itself. Who finds it taken stands in *line*: draws a ticket
-and locks that byte of a second file (an open file description lock) for as long as it waits. Who holds the lowest locked
-byte is next, which one question to the kernel tells. The kernel lets go of both when a process dies, however it dies,
-so nobody who is gone is ever waited for.
+The *gate*, a `flock` on a file beside the database, is the lock itself. Who finds it taken stands in *line*: draws a
+ticket and locks that byte of a second file (an open file description lock) for as long as it waits. Who holds the
+lowest locked byte is next, which one question to the kernel tells. The kernel lets go of both when a process dies,
+however it dies, so nobody who is gone is ever waited for.
 
 Who comes to an open gate while others stand in line joins the line, except within a short *turn* that begins when it
 first got through: handing over costs more than a write, and SQLite keeps its page cache only while nobody else wrote.
 
-Waiting is by looking again and not in the kernel. A blocked lock call has no deadline, wakes everybody at once, and can
-be granted to a container that was frozen while it waited. If the next in line leaves an open gate unused for long
-because it was stopped, the others go past it. Only a process stopped while it *holds* the gate stops the others; they are
-told that the database is busy when their time is up.
+Waiting is by looking again and not in the kernel. A blocked lock call has no deadline, wakes everybody at once, and
+can be granted to a container that was frozen while it waited. If the next in line leaves an open gate unused for long
+because it was stopped, the others go past it. Only a process stopped while it *holds* the gate stops the others; they
+are told that the database is busy when their time is up.
 """
 
 import fcntl
