@@ -120,14 +120,14 @@ def _failure(outcome: Outcome) -> Response:
         return error(503, "Service Unavailable", "timed out")
     if outcome.fault is Fault.THROTTLED:
         return error(429, "Too Many Requests", "every container is busy")
-    return error(500, "Internal Server Error", _told(outcome))
+    return error(500, "Internal Server Error", told(outcome))
 
 
-def _told(outcome: Outcome) -> str:
+def told(outcome: Outcome) -> str:
     """The error object in a few words, for the console."""
     try:
-        told = json.loads(outcome.payload)
-        return f"{told.get('errorType', 'error')}: {told.get('errorMessage', '')}"
+        found = json.loads(outcome.payload)
+        return f"{found.get('errorType', 'error')}: {found.get('errorMessage', '')}"
     except (ValueError, AttributeError):
         return "unreadable error"
 

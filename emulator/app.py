@@ -45,8 +45,10 @@ class Application:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         await self.functions.containers.start()
+        self.gateway.schedules.start(self.gateway.manifest)
         yield
         # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
+        await self.gateway.schedules.stop()
         await self.invoke_api.drain()
         await self.functions.containers.stop()
         self.console.flush()

@@ -77,12 +77,21 @@ def banner(manifest: Manifest, url: str, runtime: str) -> str:
     """What stands on the screen once the emulator serves."""
     count = len(manifest.functions)
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
-    return "\n".join([head, *(f"  {line}" for line in route_lines(manifest.routes)), ""]) + "\n"
+    schedules = [
+        f"{schedule.expression}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
+        for schedule in manifest.schedules
+    ]
+    lines = [*route_lines(manifest.routes, manifest.stage), *schedules]
+    return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
-def route_lines(routes: Iterable[Route]) -> list[str]:
+def route_lines(routes: Iterable[Route], stage: str) -> list[str]:
     """Routes in columns: method, path, function, timeout."""
-    rows = [(route.method, route.path, route.function.name, f"{route.function.timeout} s") for route in routes]
+    prefixes = {"httpApi": "", "http": f"/{stage}"}
+    rows = [
+        (route.method, f"{prefixes[route.kind]}{route.path}", route.function.name, f"{route.function.timeout} s")
+        for route in routes
+    ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return [
         f"{method:<{widths[0]}}  {path:<{widths[1]}}  {name:<{widths[2]}}  {limit:>5}"

@@ -1,4 +1,4 @@
-"""The HTTP API: from request to event, to a function, and back. Plain ASGI, as every request passes here."""
+"""The gateway: from request to event, to a function, and back. Plain ASGI, as every request passes here."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import time
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from emulator import answers, cors, events, requests
+from emulator import answers, events, requests
 from emulator.answers import Response
+from emulator.apis import Api, HttpApi, RestApi
 from emulator.authorizers import Authorizers
 from emulator.console import Console
 from emulator.containers import Outcome
@@ -18,12 +19,12 @@ from emulator.invocations import Functions
 from emulator.loading import Source
 from emulator.manifest import Manifest, Route
 from emulator.requests import Request
-from emulator.routing import Router
+from emulator.routing import Match
 from emulator.runtime.handlers import MAX_PAYLOAD
+from emulator.schedules import Schedules
 from emulator.watch import Watch
 
 MAX_BODY = 10 * 1024 * 1024
-GATEWAY_TIMEOUT = 30.0
 BODY_TIMEOUT = 30.0
 """Seconds that a client may take to send its body."""
 
@@ -42,13 +43,15 @@ class Gateway:
         self.console = console
         self.source = source
         self.bodies = Bodies()
+        self.schedules = Schedules(functions, console)
         self._take(manifest)
 
     def _take(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.watch = Watch(manifest.files)
         self.authorizers = Authorizers(self.functions, manifest.region)
-        self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
+        self.http: Api = HttpApi(manifest)
+        self.rest = RestApi(manifest)
 
     def refresh(self) -> None:
         """Read the manifest again when it has changed; one that cannot be read raises a ManifestError."""
@@ -57,63 +60,66 @@ class Gateway:
             manifest = self.source.load()
             self.functions.containers.replace(manifest)
             self._take(manifest)
+            self.schedules.start(manifest)
             self.console.line(f"{manifest.path.name} has changed: {len(manifest.functions)} functions")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
+        path = scope["raw_path"].decode("latin-1")
         route: Route | None = None
         try:
-            response, route = await self._answer(scope, receive)
+            response, route = await self._answer(scope, path, receive)
         except ClientGoneError:
             return
-        if self.manifest.cors and scope["method"] != "OPTIONS":
-            cors.apply(self.manifest.cors, scope["headers"], response)
         await reply(send, response)
-        path = scope["raw_path"].decode("latin-1")
         elapsed = (time.perf_counter() - begun) * 1000
         name = route.function.name if route else ""
         self.console.request(scope["method"], path, response.status, elapsed, name, response.note)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Response, Route | None]:
+    async def _answer(self, scope: Scope, path: str, receive: Receive) -> tuple[Response, Route | None]:
         try:
             self.refresh()
         except ManifestError as problem:
             return answers.error(500, "Internal Server Error", str(problem)), None
         if requests.head_size(scope) > requests.HEADER_LIMIT:
             return answers.error(431, "Request Header Fields Too Large"), None
-        if self.manifest.cors and scope["method"] == "OPTIONS":
-            response = cors.preflight(self.manifest.cors, "OPTIONS", scope["headers"])
-            if response:
-                return response, None
-        match = self.router.match(scope["method"], scope["raw_path"].decode("latin-1"))
-        if match is None:
-            return answers.not_found(), None
+        api = self.rest if self.rest.owns(path) else self.http
+        method, headers = scope["method"], scope["headers"]
+        if method == "OPTIONS" and (response := api.preflight(method, path, headers)):
+            return response, None
+        match = api.match(method, path)
+        response = await self._serve(api, match, scope, receive) if match else api.missing()
+        api.finish(headers, response)
+        return response, match[0] if match else None
+
+    async def _serve(self, api: Api, match: Match, scope: Scope, receive: Receive) -> Response:
         route, parameters = match
         body = await self.bodies.read(scope["headers"], receive)
         if body is None:
-            return answers.too_large(), route
+            return answers.too_large()
         request = requests.of(scope, body)
-        event = events.http_api(request, route, parameters)
+        event = api.event(request, route, parameters)
         if route.authorizer:
-            verdict = await self.authorizers.ask(route, self.manifest.authorizers[route.authorizer], event)
+            # Authorizers have a payload format of their own, whatever the function's is.
+            asked = event if "routeKey" in event else events.http_api(request, route, parameters)
+            verdict = await self.authorizers.ask(route, self.manifest.authorizers[route.authorizer], asked)
             if isinstance(verdict, Response):
-                return verdict, route
+                return verdict
             event["requestContext"]["authorizer"] = verdict
         payload = _encode(event)
         if len(payload) > MAX_PAYLOAD:
-            return answers.too_large(), route
-        outcome = await self._invoke(route, request, payload)
-        response = answers.http_api(outcome) if outcome else answers.error(503, "Service Unavailable", "over 30 s")
+            return answers.too_large()
+        response = api.answer(await self._invoke(route, request, payload, api.timeout))
         response.headers.append((b"apigw-requestid", request.id.encode()))
-        return response, route
+        return response
 
-    async def _invoke(self, route: Route, request: Request, event: bytes) -> Outcome | None:
+    async def _invoke(self, route: Route, request: Request, event: bytes, patience: float) -> Outcome | None:
         """The outcome, or None when the gateway's own patience ends before the function's time."""
         call = self.functions.invoke(route.function, event, request.trace_id)
-        if route.function.timeout < GATEWAY_TIMEOUT:
+        if route.function.timeout < patience:
             return await call
         task = asyncio.ensure_future(call)
-        done, _ = await asyncio.wait((task,), timeout=GATEWAY_TIMEOUT)
+        done, _ = await asyncio.wait((task,), timeout=patience)
         return task.result() if done else None
 
 

@@ -12,14 +12,37 @@ PREFIX = "/_emulator"
 
 
 class Management:
-    """Logs of a running emulator."""
+    """Logs and schedules of a running emulator."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
 
     def routes(self) -> list[Route]:
         """The routes, all under one prefix that is nobody's."""
-        return [Route(f"{PREFIX}/logs", self.logs, methods=["GET"])]
+        return [
+            Route(f"{PREFIX}/logs", self.logs, methods=["GET"]),
+            Route(f"{PREFIX}/schedules", self.schedules, methods=["GET"]),
+            Route(f"{PREFIX}/schedules/{{name}}/runs", self.run, methods=["POST"]),
+        ]
+
+    async def schedules(self, _: Request) -> Response:
+        """Every schedule of the manifest."""
+        self.gateway.refresh()
+        found = self.gateway.manifest.schedules
+        shown = [
+            {"name": one.name, "function": one.function.name, "expression": one.expression, "enabled": one.enabled}
+            for one in found
+        ]
+        return JSONResponse({"schedules": shown})
+
+    async def run(self, request: Request) -> Response:
+        """Call a schedule's function now, enabled or not."""
+        self.gateway.refresh()
+        schedule = self.gateway.schedules.known.get(request.path_params["name"])
+        if schedule is None:
+            return JSONResponse({"message": "no such schedule"}, 404)
+        outcome = await self.gateway.schedules.run(schedule)
+        return Response(outcome.payload, 200 if outcome.fault is None else 500, media_type="application/json")
 
     async def logs(self, request: Request) -> Response:
         """The log after entry number `after`, of one function or of all."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from emulator import authorities, vocabulary
+from emulator import authorities, cron, vocabulary
 from emulator.document import Document, ManifestError, Place
 from emulator.manifest import ApiKind, Cors, Function, JwtAuthorizer, RequestAuthorizer, Route, Schedule
 from emulator.variables import Resolver
@@ -27,7 +27,6 @@ DEFAULT_CORS_HEADERS = (
 )
 _PARAMETER = re.compile(r"\{[A-Za-z_][\w.-]*\}")
 _GREEDY = re.compile(r"\{[A-Za-z_][\w.-]*\+\}")
-_EXPRESSION = re.compile(r"(rate|cron)\(.+\)")
 
 
 class Triggers:
@@ -105,6 +104,11 @@ class Triggers:
             raise self._error(f"{method!r} is not an HTTP method", place)
         line = self.source.line(place) or 1
         path = self._path(path, place, kind)
+        if kind == "http" and settings.get("authorizer"):
+            self.warnings.append(
+                f"{self.source.path}:{line}: authorizers of http events are not emulated; everybody may call {path}"
+            )
+            settings = {name: value for name, value in settings.items() if name != "authorizer"}
         authorizer = authorities.named(settings.get("authorizer"), self.authorizers, partial(self._error, place=place))
         self._add(
             Route(
@@ -162,12 +166,14 @@ class Triggers:
         settings = self._checked(settings, place, vocabulary.SCHEDULE)
         rates = settings.get("rate")
         for rate in rates if isinstance(rates, list) else [rates]:
-            if not isinstance(rate, str) or not _EXPRESSION.fullmatch(rate):
-                raise self._error(f"a schedule is rate(...) or cron(...), not {rate!r}", place)
+            try:
+                cron.parse(str(rate))
+            except cron.ExpressionError as error:
+                raise self._error(str(error), place) from None
             name = str(settings.get("name") or f"{function.full_name}-schedule-{len(self.schedules) + 1}")
             enabled = settings.get("enabled", True) not in (False, "false")
             line = self.source.line(place) or 1
-            self.schedules.append(Schedule(name, function, rate, enabled, settings.get("input"), line))
+            self.schedules.append(Schedule(name, function, str(rate), enabled, settings.get("input"), line))
 
     def _cors(self, value: Any) -> Cors | None:
         place = ("provider", "httpApi", "cors")

@@ -166,7 +166,8 @@ def test_a_bad_value_is_refused_with_its_line(tmp_path: Path, value: str, told: 
         (GOOD + "    events:\n      - httpApi: {method: GET, path: /, cors: true}\n", 7, "cors"),
         (GOOD + "    events:\n      - httpApi: GET /{a}\n      - httpApi: GET /{b}\n", 8, "line 7"),
         (GOOD + "    events:\n      - httpApi: {method: GET, path: /, authorizer: {name: who}}\n", 7, "who"),
-        (GOOD + "    events:\n      - schedule: daily\n", 7, "rate(...)"),
+        (GOOD + "    events:\n      - schedule: daily\n", 7, "neither rate"),
+        (GOOD + "    events:\n      - schedule: rate(1 minutes)\n", 7, "one minute"),
     ],
 )
 def test_a_bad_manifest_is_refused_with_its_line(tmp_path: Path, text: str, line: int | None, told: str) -> None:

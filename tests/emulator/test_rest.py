@@ -1,0 +1,135 @@
+"""REST APIs: payload format 1.0, under the path of the stage, with their own errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.emulator.harness import Emulator, running, write_service
+
+MANIFEST = """
+service: old
+provider: {name: aws, stage: prod}
+functions:
+  echo:
+    handler: app.echo
+    events:
+      - http: GET pets/{id}
+      - http: {path: /pets/{id}, method: post, cors: true}
+      - http: ANY files/{proxy+}
+      - httpApi: GET /pets/{id}
+  answer: {handler: app.answer, events: [{http: POST /answer}]}
+  slow: {handler: app.slow, timeout: 1, events: [{http: GET /slow}]}
+  raises: {handler: app.raises, events: [{http: GET /raises}]}
+"""
+APP = """
+import json, time
+def echo(event, context):
+    return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": json.dumps(event)}
+def answer(event, context):
+    return json.loads(event["body"])
+def slow(event, context):
+    time.sleep(3)
+def raises(event, context):
+    raise RuntimeError
+"""
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    manifest = MANIFEST.replace("path: /pets/{id}", "path: '/pets/{id}'")
+    with running(write_service(tmp_path_factory.mktemp("old") / "service", manifest, app=APP)) as started:
+        yield started
+
+
+def test_the_event_of_a_rest_api(old: Emulator) -> None:
+    headers = [("X-Room", "12"), ("X-Room", "13"), ("User-Agent", "school/1.0"), ("Cookie", "a=1"), ("Accept", "*/*")]
+    event = old.get("/prod/pets/a%20b?q=1&q=2+3&r=", *headers).json
+    context = event.pop("requestContext")
+    assert event.pop("multiValueHeaders")["X-Room"] == ["12", "13"]
+    given = event.pop("headers")
+    assert (given["X-Room"], given["Cookie"], given["User-Agent"]) == ("13", "a=1", "school/1.0")
+    assert event == {
+        "resource": "/pets/{id}",
+        "path": "/pets/a%20b",
+        "httpMethod": "GET",
+        "queryStringParameters": {"q": "2 3", "r": ""},
+        "multiValueQueryStringParameters": {"q": ["1", "2 3"], "r": [""]},
+        "pathParameters": {"id": "a b"},
+        "stageVariables": None,
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    assert (context["stage"], context["path"], context["resourcePath"]) == ("prod", "/prod/pets/a%20b", "/pets/{id}")
+    assert (context["httpMethod"], context["identity"]["sourceIp"]) == ("GET", "127.0.0.1")
+    assert context["identity"]["userAgent"] == "school/1.0"
+    assert context["requestId"]
+
+
+def test_what_is_empty_is_null(old: Emulator) -> None:
+    event = old.get("/prod/files/a/b").json
+    assert event["queryStringParameters"] is event["multiValueQueryStringParameters"] is None
+    assert event["pathParameters"] == {"proxy": "a/b"}
+
+
+def test_both_apis_live_side_by_side(old: Emulator) -> None:
+    assert old.get("/pets/1").json["version"] == "2.0"
+    assert "version" not in old.get("/prod/pets/1").json
+
+
+def test_an_answer_with_several_values(old: Emulator) -> None:
+    value = {
+        "statusCode": 201,
+        "headers": {"X-One": "replaced", "X-Two": "kept"},
+        "multiValueHeaders": {"X-One": ["a", "b"], "Set-Cookie": ["c=1", "d=2"]},
+        "body": "made",
+    }
+    answer = old.post("/prod/answer", value)
+    found = [item for item in answer.headers if item[0] in ("x-one", "x-two", "set-cookie")]
+    assert sorted(found) == [
+        ("set-cookie", "c=1"),
+        ("set-cookie", "d=2"),
+        ("x-one", "a"),
+        ("x-one", "b"),
+        ("x-two", "kept"),
+    ]
+    assert (answer.status, answer.body, answer.header("content-type")) == (201, b"made", "application/json")
+
+
+@pytest.mark.parametrize(
+    "value", ["text", [1], None, {"statusCode": "no"}, {"body": 5}, {"multiValueHeaders": {"a": "b"}}]
+)
+def test_a_malformed_answer_is_a_bad_gateway(old: Emulator, value: Any) -> None:
+    answer = old.post("/prod/answer", value)
+    assert (answer.status, answer.json) == (502, {"message": "Internal server error"})
+
+
+def test_failures_in_a_rest_apis_words(old: Emulator) -> None:
+    assert (old.get("/prod/raises").status, old.get("/prod/raises").json) == (502, {"message": "Internal server error"})
+    slow = old.get("/prod/slow")
+    assert (slow.status, slow.json) == (504, {"message": "Endpoint request timed out"})
+    missing = old.get("/prod/nowhere")
+    assert (missing.status, missing.json) == (403, {"message": "Missing Authentication Token"})
+    assert old.get("/nowhere").status == 404
+
+
+def test_a_preflight_is_answered_where_the_route_has_cors(old: Emulator) -> None:
+    answer = old.request("OPTIONS", "/prod/pets/1")
+    assert (answer.status, answer.header("access-control-allow-methods")) == (200, "OPTIONS,POST")
+    assert old.request("OPTIONS", "/prod/answer").status == 403
+
+
+def test_the_banner_shows_the_stage(old: Emulator) -> None:
+    assert "GET   /prod/pets/{id}" in old.output()
+
+
+def test_an_http_api_may_ask_for_the_old_format(tmp_path_factory: pytest.TempPathFactory) -> None:
+    manifest = MANIFEST.replace("{name: aws, stage: prod}", "{name: aws, httpApi: {payload: '1.0'}}")
+    manifest = manifest.replace("path: /pets/{id}", "path: '/pets/{id}'")
+    with running(write_service(tmp_path_factory.mktemp("older") / "service", manifest, app=APP)) as started:
+        event = json.loads(started.get("/pets/a%20b").body)
+    assert (event["version"], event["path"], event["resource"]) == ("1.0", "/pets/a b", "GET /pets/{id}")
+    assert event["requestContext"]["stage"] == "$default"
