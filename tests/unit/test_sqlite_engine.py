@@ -1,7 +1,6 @@
 """SQLite files: pragmas, readers, and files that are missing, emptied, replaced, locked or no database."""
 
 import os
-import shutil
 from pathlib import Path
 
 import apsw
@@ -119,13 +118,6 @@ def test_service_returns_with_the_file(engine: SqliteEngine, database: Path) -> 
     engine.begin(clock.elapsed())
     engine.rollback()
     engine.release()
-
-
-def test_a_replaced_file_is_not_written_to(engine: SqliteEngine, database: Path) -> None:
-    shutil.copy(database, database.with_name("copy"))
-    database.with_name("copy").replace(database)
-    with pytest.raises(errors.DatabaseUnavailableError):
-        engine.begin(clock.elapsed())
 
 
 def test_a_foreign_writer_makes_busy_after_the_deadline_and_not_before(engine: SqliteEngine, database: Path) -> None:

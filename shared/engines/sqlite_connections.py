@@ -1,0 +1,246 @@
+"""The connections to one SQLite file, all on the same files and with the same pragmas.
+
+When the files change under the process
+- Every read and every write first looks whether the path still leads to the opened file, and every write also whether
+  the log is still in its place. A file that is missing or was emptied is never made anew: calls raise until it is back.
+- A replaced file is gone on with, once the log has been moved into the file that it belongs to: a log that stays
+  beside another file would be played into it. A log that was removed is saved the same way, as long as a connection of
+  this process still holds it, and before anything is written: nothing acknowledged is lost.
+- A file that became shorter is read through before it is used again.
+- After damage or an I/O error every connection is opened anew, so that what was mended is seen, and what was not is
+  seen by every call.
+
+Not seen from here: a file that was overwritten in place; a log that was removed, or left beside another file, while no
+process of the service had it open; what foreign programs write while the files are being moved about.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from shared import clock, errors
+from shared.engines.process_lock import ProcessLock
+from shared.engines.sqlite_errors import DAMAGE, busy, cause, from_errno, translate, unavailable
+from shared.engines.sqlite_files import NONE, Files, identity, in_use, size
+from shared.engines.sqlite_readers import Readers
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 1.0  # seconds that leaving old files waits for the lock across processes, and for reads under way
+
+
+class Connections:
+    """The pool of readers and the one writer. The writer, and `follow`, are for who has the lock across processes."""
+
+    def __init__(self, path: Path, pragmas: tuple[tuple[str, str | int], ...], busy_timeout_ms: int) -> None:
+        """Nothing is opened before the first use; pragmas are set in their order."""
+        self.path = path
+        self.readers = Readers(self._open_reader)
+        self.writer: apsw.Connection | None = None
+        self._pragmas = (*pragmas, ("busy_timeout", busy_timeout_ms))
+        self._busy_timeout_ms = busy_timeout_ms
+        self._name = str(path)
+        self._log_name = self._name + "-wal"
+        self._files: Files | None = (
+            None  # those that the connections are on, or were: a missing database is a loss then
+        )
+        self._size = 0  # of the database file, when it was looked at last
+        self._suspect = False  # the writer is to be opened anew
+
+    # --- opening
+
+    def connect(self, patience_ms: int | None = None) -> apsw.Connection:
+        """A new connection of its own, with no automatic checkpoint: those are the writer's work."""
+        flags = apsw.SQLITE_OPEN_READWRITE if self.exists() else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        connection: apsw.Connection | None = None
+        try:
+            connection = apsw.Connection(self._name, flags=flags)
+            connection.set_busy_timeout(self._busy_timeout_ms if patience_ms is None else patience_ms)
+            for name, value in self._pragmas:
+                connection.execute(f"PRAGMA {name} = {value}")
+            connection.wal_autocheckpoint(0)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # or a rebound statement is planned anew
+            self._check_log(connection)
+        except BaseException as error:
+            failure = self.failure(error, connection.system_errno if connection else 0)
+            if connection is not None:
+                connection.close(True)
+            raise failure or error from error
+        return connection
+
+    def exists(self) -> bool:
+        """Whether the database was made already; raises where it was made and is gone, or was emptied."""
+        if size(self._name):
+            return True
+        if self._files or identity(self._log_name) != NONE or size(self._name + "-lock"):
+            log.error("%s is missing or empty, and what is left shows that it was not: restore it", self.path)
+            raise errors.DatabaseUnavailableError("database file is missing")
+        return False
+
+    def open_writer(self, log_grew: Callable[[apsw.Connection, str, int], int]) -> apsw.Connection:
+        """The write connection, opened where it is not or may not be trusted; a foreign lock is not waited for."""
+        if self._suspect:
+            self.drop_writer()
+        if self.writer is None:
+            self.writer = self._join(self.connect(patience_ms=0))
+            self.writer.set_wal_hook(log_grew)
+        return self.writer
+
+    def drop_writer(self) -> None:
+        """Close the write connection; the log stays as it is."""
+        self._suspect = False
+        if self.writer is not None:
+            self.writer.close(True)
+            self.writer = None
+
+    def close_readers(self) -> None:
+        """Have every reader opened anew before its next use."""
+        readers, self.readers = self.readers, Readers(self._open_reader)
+        readers.close()
+
+    def _open_reader(self) -> apsw.Connection:
+        try:
+            connection = self._join(self.connect())
+        except errors.DatabaseUnavailableError:
+            if self.log_in_place():
+                raise
+            self.renew()
+            connection = self._join(self.connect())
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _check_log(self, connection: apsw.Connection) -> None:
+        """Refuse a log that is not the one in the index, which other connections wrote."""
+        with suppress(apsw.ReadOnlyError):
+            pages = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+            if size(self._log_name) < pages * connection.pragma("page_size"):
+                log.error("the log of %s was removed while another process had it open", self.path)
+                raise unavailable("database log is missing")
+
+    def _join(self, connection: apsw.Connection) -> apsw.Connection:
+        """Let the connection in among the others: on the files that they are on, or as the first on its own."""
+        try:
+            self._compare(connection)
+        except BaseException as error:
+            connection.close(True)
+            raise self.failure(error) or error from error
+        return connection
+
+    def _compare(self, connection: apsw.Connection) -> None:
+        old, new, length = self._files, Files.at(self._name), size(self._name)
+        if old is None or not (self.writer or self.readers.any_open()):
+            same = old is not None and new.database == old.database
+            if same and length < self._size and connection.pragma("quick_check(1)") != "ok":
+                raise errors.DatabaseCorruptError
+            self._files, self._size = new, length
+        elif new[:2] != old[:2]:
+            raise unavailable("database files were moved")
+
+    # --- files that change
+
+    def in_place(self) -> bool:
+        """Whether the path leads to the opened file, no shorter than it was."""
+        files = self._files
+        if files is None:
+            return True
+        try:
+            status = os.stat(self._name)  # noqa: PTH116 (half of Path.stat's time, and on every call's way)
+        except OSError:
+            return False
+        length = status.st_size
+        if length < self._size or status.st_ino != files.database.inode or status.st_dev != files.database.device:
+            return False
+        self._size = length
+        return True
+
+    def log_in_place(self) -> bool:
+        """Whether the log's name leads to the opened log."""
+        files = self._files
+        if files is None:
+            return True
+        try:
+            return os.stat(self._log_name).st_ino == files.log.inode  # noqa: PTH116 (on every write's way)
+        except OSError:
+            return False
+
+    def renew(self) -> None:
+        """`follow`, for who has no lock. Raises the `DatabaseError` family."""
+        self.exists()
+        lock = open_lock(self.path)
+        try:
+            if not lock.acquire(clock.elapsed() + _PATIENCE):
+                raise busy()
+            self.follow()
+        finally:
+            lock.close()
+
+    def follow(self) -> None:
+        """Go on with the files that are there now; raise where that is not possible, or not yet."""
+        old, new = self._files, Files.at(self._name)
+        if old is None or (self.in_place() and self.log_in_place()):
+            return  # somebody else did it
+        self.exists()
+        log.warning("%s or its log was removed, replaced or cut off: opening what is there", self.path)
+        try:
+            if new.database != old.database:
+                self._leave(old, new)
+            elif new.log != old.log and not size(self._log_name):
+                self._save_log()
+        except (apsw.Error, OSError) as error:
+            raise self.failure(error) or unavailable("database files were moved") from error
+        self.drop_writer()
+        self.close_readers()
+
+    def _leave(self, old: Files, new: Files) -> None:
+        """Leave nothing of the old file beside the one in its place."""
+        if in_use(self._name):
+            if new.log == old.log != NONE:
+                log.error("another process opened %s with the log of the file before it: restore it again", self.path)
+                raise unavailable("database file was replaced")
+        else:
+            if new.log == old.log != NONE:
+                self._save_log()
+                Path(self._log_name).unlink()
+            if new.log_index == old.log_index != NONE:
+                Path(self._name + "-shm").unlink()
+
+    def _save_log(self) -> None:
+        """Move the log into the file that it was opened with, whatever their names are now, and empty it."""
+        reader = None if self.writer else self.readers.spare()
+        connection = self.writer or reader
+        if connection is None:
+            if self.readers.in_hand() or size(self._log_name):
+                raise unavailable("database files were moved")
+            return
+        connection.set_busy_timeout(int(_PATIENCE * 1000))
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            connection.set_busy_timeout(self._busy_timeout_ms)
+            if reader is not None:
+                self.readers.give_back(reader)
+
+    # --- errors
+
+    def failure(self, error: BaseException, number: int = 0) -> errors.DatabaseError | None:
+        """What an exception means, see `translate`; connections that may be wrong now are not used again."""
+        error = cause(error)
+        failure = translate(error, number)
+        if isinstance(error, DAMAGE) and self.log_in_place():
+            self._suspect = True
+            self.close_readers()
+        return failure
+
+
+def open_lock(database: Path) -> ProcessLock:
+    """The lock across processes. Raises the `DatabaseError` family."""
+    try:
+        return ProcessLock(database)
+    except OSError as error:
+        log.exception("the lock files beside %s cannot be opened", database)
+        raise from_errno(error.errno or 0) from error

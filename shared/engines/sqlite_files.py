@@ -1,0 +1,78 @@
+"""The files of a SQLite database: the database itself, the log (`-wal`) and the log's index (`-shm`) beside it.
+
+They belong together, and SQLite finds them by name: a log that was left beside another database file would be
+played into it. So the engine keeps in mind which files its connections are on, and compares.
+"""
+
+import fcntl
+from pathlib import Path
+from typing import NamedTuple
+
+from shared import errors
+from shared.config import variable
+
+_SHARED_LOCK = (510, 0x40000002)  # the bytes that every connection keeps locked: length and start
+
+
+class Identity(NamedTuple):
+    """Which file a path leads to."""
+
+    device: int
+    inode: int
+
+
+NONE = Identity(0, 0)
+"""Of a path that leads to no file."""
+
+
+class Files(NamedTuple):
+    """What lies at a database's path."""
+
+    database: Identity
+    log: Identity
+    log_index: Identity
+
+    @classmethod
+    def at(cls, path: str) -> "Files":
+        """The files at this moment."""
+        return cls(identity(path), identity(path + "-wal"), identity(path + "-shm"))
+
+
+def path_in(url: str) -> Path:
+    """The file that a URL names, links followed: its lock has one name then. Raises `ConfigurationError`."""
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or path.startswith(":memory:") or "?" in path:
+        raise errors.ConfigurationError(
+            f"{variable('database_url')} must name a file: sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    return Path(path).resolve()
+
+
+def identity(path: str) -> Identity:
+    """Which file lies there, an empty one too; `NONE` for none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return NONE
+    return Identity(status.st_dev, status.st_ino)
+
+
+def size(path: str) -> int:
+    """A file's size in bytes; 0 for a file that is missing."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def in_use(path: str) -> bool:
+    """Whether another process has a connection to this database.
+
+    Not for a file that this process has a connection to: closing any descriptor of a file drops the process's locks.
+    """
+    with Path(path).open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *_SHARED_LOCK)
+        except OSError:
+            return True
+    return False
