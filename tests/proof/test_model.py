@@ -7,13 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from freezegun import freeze_time
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
 from shared.config import Settings
@@ -22,32 +32,25 @@ from shared.entities import IdempotencyKey, Message, MessageDraft, Reader, Sessi
 from shared.errors import SessionAlreadyEndedError, SwitchboardError
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
-from tests.proof.model import BY_INSTRUCTORS, BY_STUDENTS, Model, Refusal
+from tests.proof.model import BY_INSTRUCTORS, BY_STUDENTS, TO_ONE, Model, Refusal
 
 T = TypeVar("T")
 
 START = datetime(2026, 11, 22, 8, 0, 0, 250_000, tzinfo=UTC)
 CACHE_SIZE = 3  # fewer than the sessions of a run
+MOST_ROOMS = 4  # so that each has messages
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
 
-names = st.sampled_from(["Maths", "Physics", "Maths", "Physics", " ", ""])
 members = st.sampled_from(["ann", "bob", "cleo"])
 instructors = st.sampled_from(["noether", "abel"])
-users = st.one_of(members, instructors, st.sampled_from(["no user", ""]))
-roles = st.sampled_from(["student", "student", "instructor", "teacher"])
-rosters = st.lists(members, min_size=1, max_size=4) | st.sampled_from([[], ["ann", "b\n"]])
-keys = st.none() | st.sampled_from(["key 1", "key 2", "key 3"])
+users = st.sampled_from(["ann", "ann", "bob", "bob", "cleo", "noether", "no user"])
+roles = st.sampled_from(["student", "student", "student", "instructor", "teacher"])
+rosters = st.lists(members, min_size=1, max_size=4)
+keys = st.sampled_from([None, None, None, "key 1", "key 2", "key 3"])
 containers = st.integers(0, 1)
 limits = st.integers(1, 4)
-readers = st.none() | st.builds(Reader, user_id=users, role=roles)
-drafts = st.builds(
-    MessageDraft,
-    session_id=st.just(""),
-    type=st.sampled_from([*BY_STUDENTS, *BY_INSTRUCTORS, "shout"]),
-    context=st.just("general"),
-    from_user=users,
-    to_user=st.none() | members,
-    content=st.sampled_from([msgspec.Raw(b'{"text":"hello"}'), msgspec.Raw(b"{}")]),
+readers = st.sampled_from(
+    [None, Reader("abel", "instructor"), *(Reader(name, "student") for name in ("ann", "bob", "cleo", "no user"))]
 )
 filters = st.builds(
     SessionFilter,
@@ -56,6 +59,21 @@ filters = st.builds(
     student_id=st.none() | members,
 )
 steps = st.sampled_from([1e-6, 1, 3600, 86_399, 86_400, 86_401, -1e-6, -1, -3600, -90_000])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> tuple[MessageDraft, str]:
+    """A message and its sender's role, most often as they should be."""
+    mistaken = draw(st.sampled_from([False, False, False, False, True]))
+    kind = draw(st.sampled_from([*BY_STUDENTS, *BY_INSTRUCTORS]))
+    role = "student" if kind in BY_STUDENTS else "instructor"
+    sender = draw(members if role == "student" else instructors)
+    to_user = draw(members) if kind in TO_ONE else None
+    if mistaken:
+        kind = draw(st.sampled_from([kind, "request", "analytics", "shout"]))
+        role, sender, to_user = draw(roles), draw(users), draw(st.none() | st.just("zoe") | members)
+    content = draw(st.sampled_from([msgspec.Raw(b'{"text":"hello"}'), msgspec.Raw(b"{}")]))
+    return MessageDraft("", kind, "general", sender, to_user, content), role
 
 
 @dataclass
@@ -110,8 +128,7 @@ class Service(RuleBasedStateMachine):
 
     folder: Path
     rooms: Bundle[str] = Bundle("rooms")
-    exact_room = rooms | st.sampled_from([NOBODYS_ID, "no id"])
-    any_room = exact_room | rooms.map(str.upper)
+    any_room = rooms | rooms.map(str.upper)
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +137,7 @@ class Service(RuleBasedStateMachine):
         self.frozen = freeze_time(START)
         self.clock = self.frozen.start()
         self.containers = [start(self.path), start(self.path)]
+        self.repeatable: list[Callable[[int], object]] = []  # calls with a key, by container
 
     def teardown(self) -> None:
         for container in self.containers:
@@ -128,36 +146,87 @@ class Service(RuleBasedStateMachine):
 
     # --- what callers do
 
-    @rule(target=rooms, where=containers, name=names, creator=users, roster=rosters, key=keys)
-    def create(self, where: int, name: str, creator: str, roster: list[str], key: str | None) -> Any:
+    @initialize(target=rooms, roster=rosters)
+    def open_two(self, roster: list[str]) -> MultipleResults[str]:
+        return multiple(*(self._create(where, "Maths", "noether", roster, None) for where in (0, 1)))
+
+    @precondition(lambda self: len(self.model.rooms) < MOST_ROOMS)
+    @rule(target=rooms, where=containers, creator=instructors, roster=rosters, key=keys)
+    def create(self, where: int, creator: str, roster: list[str], key: str | None) -> MultipleResults[str]:
+        made = self._create(where, "Maths", creator, roster, key)
+        return multiple(made) if made else multiple()
+
+    def _create(self, where: int, name: str, creator: str, roster: list[str], key: str | None) -> str:
         idempotency = keyed("create", key, name, creator, roster)
         made = outcome(lambda: self.containers[where].sessions.create_session(name, creator, roster, idempotency))
         new_id = made.id if isinstance(made, Session) else ""
         assert made == outcome(lambda: self.model.create(new_id, name, creator, roster, idempotency))
-        return new_id or multiple()
+        if new_id and key is not None:
+            self.repeatable.append(lambda there: self._create(there, name, creator, roster, key))
+        return new_id
 
+    @precondition(lambda self: len(self.model.matching(SessionFilter())) > 1)
     @rule(where=containers, room=any_room)
     def end(self, where: int, room: str) -> None:
         ended = outcome(lambda: self.containers[where].sessions.end_session(room))
         assert ended == outcome(lambda: self.model.end(room))
 
-    @rule(where=containers, room=any_room)
-    def get(self, where: int, room: str) -> None:
-        found = outcome(lambda: self.containers[where].sessions.get_session(room))
-        assert found == outcome(lambda: self.model.get(room))
-
     @rule(where=containers, room=any_room, user=users, role=roles)
-    def validate(self, where: int, room: str, user: str, role: str) -> None:
-        answer = outcome(lambda: self.containers[where].sessions.validate_session_membership(room, user, role))
+    def ask(self, where: int, room: str, user: str, role: str) -> None:
+        sessions = self.containers[where].sessions
+        answer = outcome(lambda: sessions.validate_session_membership(room, user, role))
         assert answer == outcome(lambda: self.model.validate(room, user, role))
+        assert outcome(lambda: sessions.get_session(room)) == outcome(lambda: self.model.get(room))
 
-    @rule(where=containers, room=exact_room, draft=drafts, role=roles, key=keys)
-    def store(self, where: int, room: str, draft: MessageDraft, role: str, key: str | None) -> None:
-        draft = replace(draft, session_id=room)
+    @rule(
+        where=containers,
+        room=rooms,
+        said=st.lists(messages(), min_size=1, max_size=6),
+        key=keys,
+        reader=readers,
+        limit=limits,
+    )
+    def store(
+        self,
+        where: int,
+        room: str,
+        said: list[tuple[MessageDraft, str]],
+        key: str | None,
+        reader: Reader | None,
+        limit: int,
+    ) -> None:
+        for number, (draft, role) in enumerate(said):
+            self._store((where + number) % 2, replace(draft, session_id=room), role, None if number else key)
+        self.history(where, room, reader, limit)
+
+    def _store(self, where: int, draft: MessageDraft, role: str, key: str | None) -> None:
         idempotency = keyed("store", key, draft, role)
         stored = outcome(lambda: self.containers[where].messages.store_message(draft, role, idempotency))
         new_id = stored.id if isinstance(stored, Message) else ""
         assert stored == outcome(lambda: self.model.store(new_id, draft, role, idempotency))
+        if new_id and key is not None:
+            self.repeatable.append(lambda there: self._store(there, draft, role, key))
+
+    @precondition(lambda self: self.repeatable)
+    @rule(where=containers, which=st.integers(0, 9))
+    def repeat(self, where: int, which: int) -> None:
+        self.repeatable[which % len(self.repeatable)](where)
+
+    @rule(
+        where=containers,
+        creator=users,
+        roster=st.sampled_from([[], ["ann", "b\n"]]),
+        no_room=st.sampled_from([NOBODYS_ID, "no id"]),
+        message=messages(),
+    )
+    def ask_amiss(
+        self, where: int, creator: str, roster: list[str], no_room: str, message: tuple[MessageDraft, str]
+    ) -> None:
+        assert self._create(where, "Maths", creator, roster, None) == ""
+        self.end(where, no_room)
+        self.ask(where, no_room, "ann", "student")
+        self.history(where, no_room, None, 1)
+        self._store(where, replace(message[0], session_id=no_room), message[1], "key 1")
 
     @rule(where=containers, wanted=filters, limit=limits)
     def list_sessions(self, where: int, wanted: SessionFilter, limit: int) -> None:
@@ -182,14 +251,13 @@ class Service(RuleBasedStateMachine):
 
     # --- what happens to containers
 
-    @rule(where=containers)
-    def restart(self, where: int) -> None:
-        self.containers[where].database.close()
-        self.containers[where] = start(self.path)
-
-    @rule(where=containers)
-    def refresh(self, where: int) -> None:
-        self.containers[where].sessions.refresh_cache()
+    @rule(where=containers, cold=st.booleans())
+    def start_again(self, where: int, cold: bool) -> None:
+        if cold:
+            self.containers[where].database.close()
+            self.containers[where] = start(self.path)
+        else:
+            self.containers[where].sessions.refresh_cache()
 
     @rule(seconds=steps)
     def step_clock(self, seconds: float) -> None:
@@ -220,7 +288,7 @@ def test_the_service_agrees_with_the_model(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=60,
+            max_examples=70,
             stateful_step_count=40,
             derandomize=True,
             deadline=None,
