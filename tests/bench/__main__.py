@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import SECTIONS, section
+from tests.bench import SECTIONS, pictures, section
 from tests.bench.harness import FULL, QUICK
 from tests.bench.report import machine, versions
 
@@ -25,11 +25,15 @@ def main() -> None:
     for name in arguments.sections or SECTIONS:
         started = time.monotonic()
         found = section(name)(effort, folder)
+        if pictures.available():
+            pictures.draw(found, folder)
+        else:
+            found.notes.append("matplotlib is not installed: no picture")
         found.notes.append(f"took {time.monotonic() - started:.0f} s")
         found.show(console)
         found.write(folder)
         missed += sum(not target.met for target in found.targets)
-    console.print(f"numbers in {folder}/; targets missed: {missed}")
+    console.print(f"numbers and pictures in {folder}/; targets missed: {missed}")
 
 
 def _arguments() -> argparse.Namespace:

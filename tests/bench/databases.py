@@ -5,6 +5,7 @@ group's sessions lie far apart in a large database, as they would.
 """
 
 import hashlib
+import os
 import random
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import apsw
 import msgspec
 
 from shared import clock
@@ -77,7 +79,7 @@ def classrooms(folder: Path, sessions: int, messages: int = 0, with_messages: in
         made = Classrooms(folder / name, sessions, messages, with_messages)
         if not made.path.exists():
             _fill(Classrooms(empty, sessions, messages, with_messages))
-            empty.rename(made.path)
+            _flush(empty.rename(made.path))
     return made
 
 
@@ -87,6 +89,7 @@ def scratch_copy(original: Classrooms, folder: Path) -> Iterator[Classrooms]:
     with TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / "copy.db"
         shutil.copyfile(original.path, path)
+        _flush(path)
         yield Classrooms(path, original.sessions, original.messages, original.with_messages)
 
 
@@ -123,6 +126,20 @@ def open_raw(path: Path, synchronous: str = "NORMAL") -> sqlite3.Connection:
     for name, value in pragmas(synchronous).items():
         connection.execute(f"PRAGMA {name} = {value}")
     return connection
+
+
+def open_apsw(path: Path, synchronous: str = "NORMAL") -> apsw.Connection:
+    """The service's driver, bare, with the same pragmas."""
+    connection = apsw.Connection(str(path))
+    for name, value in pragmas(synchronous).items():
+        connection.execute(f"PRAGMA {name} = {value}")
+    return connection
+
+
+def _flush(path: Path) -> None:
+    """Write the file out now: what the system still has to write would slow down what is measured."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _fingerprint(path: Path) -> str:

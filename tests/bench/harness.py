@@ -37,7 +37,7 @@ class Effort:
 
 
 FULL = Effort()
-QUICK = Effort(rounds=3, seconds=0.15, calls=300, starts=5)
+QUICK = Effort(rounds=3, seconds=0.12, calls=300, starts=5)
 SMALLEST = Effort(
     rounds=1,
     warm_up=0,
@@ -45,7 +45,7 @@ SMALLEST = Effort(
     calls=5,
     starts=1,
     callers=(1, 2),
-    processes=(1, 2),
+    processes=(2,),
     sessions=(10, 20, 30),
     messages=40,
     page=4,

@@ -188,13 +188,15 @@ class RawBatches(RawStore):
 
     def caller(self, number: int) -> Call:
         """Store a hundred messages."""
-        targets, connection = self._targets(number), self._connection
+        targets = self._targets(number)
+        connection, lock = self._connection, self._lock
 
         def write() -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            for target in islice(targets, self.each):
-                self._store(connection, target)
-            connection.execute("COMMIT")
+            with lock:
+                connection.execute("BEGIN IMMEDIATE")
+                for target in islice(targets, self.each):
+                    self._store(connection, target)
+                connection.execute("COMMIT")
 
         return write
 
@@ -260,7 +262,7 @@ class NaivePeewee(Writes):
 
     def __init__(self, classrooms: Classrooms, synchronous: str) -> None:
         super().__init__(classrooms, synchronous)
-        self._database = SqliteDatabase(str(classrooms.path), pragmas=pragmas(synchronous), timeout=5)
+        self._database = _KeptConnections(str(classrooms.path), pragmas=pragmas(synchronous), check_same_thread=False)
 
     def caller(self, number: int) -> Call:
         """Store a message; the transaction is an immediate one, or most of these would fail at once."""
@@ -285,8 +287,22 @@ class NaivePeewee(Writes):
         return write
 
     def close(self) -> None:
-        """Close this thread's connection; those of the callers ended with their threads."""
-        self._database.close()
+        """Close every thread's connection."""
+        for connection in self._database.opened:
+            connection.close()
+
+
+class _KeptConnections(SqliteDatabase):
+    """Remembers the threads' connections, so that they can be closed."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.opened: list[sqlite3.Connection] = []
+
+    def _connect(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]
+        self.opened.append(connection)
+        return connection
 
 
 class PeeweeQueue(Writes):

@@ -168,9 +168,10 @@ class _Fleet:
 
 @contextmanager
 def _opened(pipes: list[Connection], opening: tuple[type[Writes], Classrooms, str, int, float]) -> Iterator[None]:
-    """All have opened the database, one after the other; at the end all have closed it."""
+    """All have opened the database and made ready; at the end all have closed it."""
     for pipe in pipes:
         pipe.send(opening)
+    for pipe in pipes:
         pipe.recv()
     yield
     for pipe in pipes:
