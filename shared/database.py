@@ -26,6 +26,7 @@ from shared.statements import Statements
 from shared.writer import Write, Writer
 
 KEEP_ANSWERS = timedelta(hours=24)
+_HEALTH_PATIENCE = 2.0  # seconds that a health check waits to be the writer
 _DROP_AT_ONCE = 10  # expired answers that one write removes
 
 T = TypeVar("T", Session, Message)
@@ -170,11 +171,16 @@ class DatabaseManager:
     # --- the database itself
 
     def health_check(self) -> None:
-        """Raise what is wrong with the database: it cannot be read, or its tables are not the models'."""
+        """Raise what is wrong with the database: it cannot be read or written, or its tables are not the models'."""
         if self.count_active_sessions() < 0:
             raise DatabaseSchemaError
         if difference := schema.difference(self._engine):
             raise DatabaseSchemaError("schema mismatch: " + difference.replace("\n", ", "))
+
+        def touch(connection: Connection, repeat: bool) -> None:
+            connection.execute(self._sql.touch)
+
+        self._writer.write(touch, atomic=True, timeout=_HEALTH_PATIENCE)
 
     def writer_stats(self) -> dict[str, int]:
         """See `Writer.stats`."""

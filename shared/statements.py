@@ -98,6 +98,12 @@ class Statements:
         change = SQL("iif(status = 'ended', 1, -1)")
         return self._text(SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change}))
 
+    @cached_property
+    def touch(self) -> str:
+        """(): a write that changes nothing"""
+        same = {SessionCountRow.sessions: SessionCountRow.sessions}
+        return self._text(SessionCountRow.update(same).where(SessionCountRow.status == _ACTIVE))
+
     # --- lists of sessions
 
     def list_page(self, *, status: str | None, creator: bool, student: bool, after: bool) -> str:

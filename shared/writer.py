@@ -98,13 +98,14 @@ class Writer:
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
-    def write(self, write: Write[T], *, atomic: bool = False) -> T:
+    def write(self, write: Write[T], *, atomic: bool = False, timeout: float | None = None) -> T:
         """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised.
 
         An `atomic` write changes the database by one statement, its last act: there is nothing to undo when it fails.
+        A `timeout` stands for the writer's own.
         """
         now = clock.elapsed()
-        deadline = now + self._write_timeout
+        deadline = now + (self._write_timeout if timeout is None else timeout)
         try:
             return self._perform(_Task(write, atomic, now, deadline))
         except errors.DatabaseError as error:
