@@ -58,7 +58,10 @@ class SqliteEngine:
 
     def connect(self) -> apsw.Connection:
         """A new connection with every pragma set."""
-        return self._connections.connect()
+        connections = self._connections
+        if not (connections.in_place() and connections.log_in_place()):
+            connections.renew()
+        return connections.connect()
 
     def exists(self) -> bool:
         """Whether the database was made already; raises where it was made and is gone, or was emptied."""
@@ -162,7 +165,10 @@ class SqliteEngine:
         lock = self._process_lock()
         if not lock.acquire(deadline):
             raise busy()
+        connections = self._connections
         try:
+            if not (connections.in_place() and connections.log_in_place()):
+                connections.follow()
             yield
             lock.mark()
         except (apsw.Error, PeeweeException, OSError) as error:
