@@ -101,6 +101,7 @@ class _Loader:
         self.source = source
         self.resolver = resolver
         self.warnings: list[str] = []
+        self._join_functions()
         self.top = Section(source, resolver, ())
         self.top.check(vocabulary.SERVICE)
         self.provider = Section(source, resolver, ("provider",))
@@ -129,6 +130,24 @@ class _Loader:
             files=(self.source.path, *self.resolver.files),
             warnings=(*self.warnings, *triggers.warnings),
         )
+
+    def _join_functions(self) -> None:
+        """`functions` may be a list of objects, usually one for each included file: from here on it is one."""
+        parts = self.source.data.get("functions")
+        if not isinstance(parts, list):
+            return
+        joined: dict[str, Any] = {}
+        for index, raw in enumerate(parts):
+            part = self.resolver.value(raw, ("functions", index))
+            if not isinstance(part, dict):
+                raise self.source.error(
+                    "functions: must be objects, each of functions by their names", ("functions", index)
+                )
+            joined |= part
+            for place, line in list(self.source.lines.items()):
+                if place[:2] == ("functions", index):
+                    self.source.lines[("functions", *place[2:])] = line
+        self.source.data["functions"] = joined
 
     def _service(self) -> str:
         value = self.resolver.value(self.top.data.get("service"), ("service",))
