@@ -11,8 +11,6 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,13 +48,12 @@ STATUSES: dict[type[errors.SwitchboardError], int] = {
 _KEY = re.compile(r'[\x21\x23-\x7e][\x20-\x7e]{0,254}|"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A handler's success: a JSON value, and headers beside `Content-Type`."""
 
     status: int
     body: Any
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
 
 
 class Request:
@@ -121,6 +118,8 @@ def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], di
 
 
 def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> dict[str, Any]:
+    from http import HTTPStatus  # for failures only: a cold start does without
+
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(error, errors.DatabaseError | errors.ConfigurationError):
         log.error("%s: %s on request %s: %s", function, error.code, request_id, error, exc_info=error.__cause__)

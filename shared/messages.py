@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
+
+import msgspec
 
 from shared import paging, rules
 from shared.entities import STUDENT, IdempotencyKey, Message, MessageDraft, Reader
 from shared.errors import InvalidRecipientError, UnauthorizedError
 from shared.sessions import SessionManager
+
+
+_Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
 
 
 class MessageStore(Protocol):
@@ -71,7 +76,7 @@ class MessageManager:
             rules.check_user_id(reader.user_id)
             rules.check_role(reader.role)
         query = ("messages", session_id.lower(), reader)
-        after = paging.position(cursor, query, int) or 0
+        after = paging.position(cursor, query, _Sequence) or 0
         students = self._sessions.roster(session_id, must_be_active=False)
         student_id = reader.user_id if reader is not None and reader.role == STUDENT else None
         if student_id is not None and student_id not in students:

@@ -8,7 +8,8 @@ import atexit
 import logging
 import os
 import threading
-from dataclasses import dataclass
+
+import msgspec
 
 from shared import clock
 from shared.config import Settings
@@ -17,8 +18,7 @@ from shared.messages import MessageManager
 from shared.sessions import SessionManager
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(msgspec.Struct, frozen=True):
     """What a warm container holds."""
 
     database: DatabaseManager

@@ -7,13 +7,13 @@ database alone (it is linearizable), for the price of one read of one column by 
 """
 
 import threading
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.entities import Session
 
 
-@dataclass(frozen=True, slots=True)
-class CachedSession:
+class CachedSession(msgspec.Struct, frozen=True):
     """A session as it was while active, and its roster for fast look-ups."""
 
     session: Session

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import apsw
 import pytest
@@ -37,7 +38,7 @@ def test_every_connection_has_every_pragma(engine: SqliteEngine) -> None:
 
 
 @pytest.mark.parametrize(("mode", "value"), [("NORMAL", 1), ("FULL", 2)])
-def test_synchronous_is_a_setting(settings: Settings, mode: str, value: int) -> None:
+def test_synchronous_is_a_setting(settings: Settings, mode: Literal["NORMAL", "FULL"], value: int) -> None:
     engine = SqliteEngine(Settings(database_url=settings.database_url, synchronous=mode))
     schema.ensure(engine)
     assert engine.fetch("PRAGMA synchronous") == [(value,)]
