@@ -57,11 +57,17 @@ class SqliteEngine:
         self.dialect = _Dialect(self)
 
     def connect(self) -> apsw.Connection:
-        """A new connection with every pragma set."""
+        """A new connection with every pragma set, to a file that is not known to be damaged."""
         connections = self._connections
         if not (connections.in_place() and connections.log_in_place()):
             connections.renew()
-        return connections.connect()
+        connection = connections.connect()
+        try:
+            connections.check(connection)
+        except BaseException as error:
+            connection.close(True)
+            raise self.failure(error) or error from error
+        return connection
 
     def exists(self) -> bool:
         """Whether the database was made already; raises where it was made and is gone, or was emptied."""

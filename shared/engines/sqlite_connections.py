@@ -7,8 +7,8 @@ When the files change under the process
   beside another file would be played into it. A log that was removed is saved the same way, as long as a connection of
   this process still holds it, and before anything is written: nothing acknowledged is lost.
 - A file that became shorter is read through before it is used again.
-- After damage or an I/O error every connection is opened anew, so that what was mended is seen, and what was not is
-  seen by every call.
+- After damage or an I/O error every connection is opened anew, so that what was mended is seen. Once damage was seen,
+  health checks read the file through until it is whole; other calls fail where they meet it.
 
 Not seen from here: a file that was overwritten in place; a log that was removed, or left beside another file, while no
 process of the service had it open; what foreign programs write while the files are being moved about.
@@ -24,13 +24,14 @@ import apsw
 
 from shared import clock, errors
 from shared.engines.process_lock import ProcessLock
-from shared.engines.sqlite_errors import DAMAGE, busy, cause, from_errno, translate, unavailable
+from shared.engines.sqlite_errors import DAMAGE, SUSPICIOUS, busy, cause, from_errno, translate, unavailable
 from shared.engines.sqlite_files import NONE, Files, identity, in_use, size
 from shared.engines.sqlite_readers import Readers
 
 log = logging.getLogger(__name__)
 
 _PATIENCE = 1.0  # seconds that leaving old files waits for the lock across processes, and for reads under way
+_CHECK_PATIENCE = 3.0  # seconds that a file may take to be read through
 
 
 class Connections:
@@ -45,11 +46,10 @@ class Connections:
         self._busy_timeout_ms = busy_timeout_ms
         self._name = str(path)
         self._log_name = self._name + "-wal"
-        self._files: Files | None = (
-            None  # those that the connections are on, or were: a missing database is a loss then
-        )
+        self._files: Files | None = None  # those that the connections are on, or were on last
         self._size = 0  # of the database file, when it was looked at last
         self._suspect = False  # the writer is to be opened anew
+        self._damaged = False  # damage was seen, and the file was not found whole since
 
     # --- opening
 
@@ -81,6 +81,12 @@ class Connections:
             log.error("%s is missing or empty, and what is left shows that it was not: restore it", self.path)
             raise errors.DatabaseUnavailableError("database file is missing")
         return False
+
+    def check(self, connection: apsw.Connection) -> None:
+        """Where damage was seen before, look whether there still is some; then raise `DatabaseCorruptError`."""
+        if self._damaged:
+            _check_whole(connection)
+            self._damaged = False
 
     def open_writer(self, log_grew: Callable[[apsw.Connection, str, int], int]) -> apsw.Connection:
         """The write connection, opened where it is not or may not be trusted; a foreign lock is not waited for."""
@@ -135,8 +141,8 @@ class Connections:
         old, new, length = self._files, Files.at(self._name), size(self._name)
         if old is None or not (self.writer or self.readers.any_open()):
             same = old is not None and new.database == old.database
-            if same and length < self._size and connection.pragma("quick_check(1)") != "ok":
-                raise errors.DatabaseCorruptError
+            if same and length < self._size:
+                _check_whole(connection)
             self._files, self._size = new, length
         elif new[:2] != old[:2]:
             raise unavailable("database files were moved")
@@ -231,10 +237,25 @@ class Connections:
         """What an exception means, see `translate`; connections that may be wrong now are not used again."""
         error = cause(error)
         failure = translate(error, number)
-        if isinstance(error, DAMAGE) and self.log_in_place():
+        self._damaged = self._damaged or isinstance(error, DAMAGE)
+        if isinstance(error, SUSPICIOUS) and self.log_in_place():
             self._suspect = True
             self.close_readers()
         return failure
+
+
+def _check_whole(connection: apsw.Connection) -> None:
+    """Raise unless every page is as it should be, as far as that can be said in a moment."""
+    give_up = clock.elapsed() + _CHECK_PATIENCE
+    connection.set_progress_handler(lambda: clock.elapsed() > give_up, 100_000)
+    try:
+        whole = connection.pragma("quick_check(1)") == "ok"
+    except apsw.InterruptError:
+        whole = False
+    finally:
+        connection.set_progress_handler(None)
+    if not whole:
+        raise errors.DatabaseCorruptError
 
 
 def open_lock(database: Path) -> ProcessLock:

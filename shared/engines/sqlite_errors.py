@@ -7,8 +7,11 @@ from peewee import PeeweeException
 
 from shared import errors
 
-DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
-"""After these a connection may hold pages that are wrong, or that are right and no longer in the file."""
+DAMAGE = (apsw.CorruptError, apsw.NotADBError)
+"""The file is damaged."""
+
+SUSPICIOUS = (*DAMAGE, apsw.IOError, apsw.ReadOnlyError)
+"""After these a connection may hold pages that are wrong, that are no longer in the file, or no right to write."""
 
 _FAILURES: tuple[tuple[type[apsw.Error], type[errors.DatabaseError]], ...] = (
     (apsw.FullError, errors.DatabaseFullError),
