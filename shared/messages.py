@@ -11,8 +11,7 @@ from shared.entities import STUDENT, IdempotencyKey, Message, MessageDraft, Read
 from shared.errors import InvalidRecipientError, UnauthorizedError
 from shared.sessions import SessionManager
 
-
-_Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+_Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class MessageStore(Protocol):
