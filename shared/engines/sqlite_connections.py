@@ -249,7 +249,7 @@ def _check_whole(connection: apsw.Connection) -> None:
     give_up = clock.elapsed() + _CHECK_PATIENCE
     connection.set_progress_handler(lambda: clock.elapsed() > give_up, 100_000)
     try:
-        whole = connection.pragma("quick_check(1)") == "ok"
+        whole = connection.pragma("quick_check", 1) == "ok"
     except apsw.InterruptError:
         whole = False
     finally:

@@ -22,9 +22,10 @@ class Readers:
         try:
             return self._idle.pop()
         except IndexError:
-            connection = self._connect()
-            self._all.add(connection)
-            return connection
+            pass  # and out of the handler: a failure to connect has nothing to do with it
+        connection = self._connect()
+        self._all.add(connection)
+        return connection
 
     def give_back(self, connection: apsw.Connection) -> None:
         """Keep it for the next read, or close it."""

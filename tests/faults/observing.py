@@ -1,0 +1,105 @@
+"""What callers and monitors are told, what the file itself says, and what only an administrator may do to it."""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.conftest import NOBODYS_ID, Classroom, call, message_body
+
+READS = ("get", "list", "validate", "history")
+WRITES = ("create", "store")
+BUSY_TIMEOUT = 0.3  # seconds
+HEALTH_DEADLINE = 4.0  # seconds, well within the function's ten
+
+Refusal = tuple[int, object]
+
+
+def system(*command: str | Path) -> None:
+    """Run an administrator's command; where that is not permitted the test is skipped, and says so."""
+    try:
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip(f"{command[0]} is not installed")
+    if done.returncode:
+        pytest.skip(f"{command[0]} is not permitted here: {done.stderr.strip()}")
+
+
+def ask(name: str, session_id: str | None) -> Refusal:
+    """Status and error code of one call; what is created or stored is valid."""
+    if name == "create":
+        return call("create").refusal
+    if name == "list":
+        return call("list", query={"limit": 1000}).refusal
+    if name == "store":
+        return call("store", session_id, body=message_body()).refusal
+    query = {"user_id": "ann", "role": "student"} if name == "validate" else {}
+    return call(name, session_id, query=query).refusal
+
+
+def refusals(names: tuple[str, ...], room: Classroom | None = None) -> set[Refusal]:
+    """What these functions answer, each asked once, without what they answer when all is well."""
+    answers = {ask(name, room.id if room else NOBODYS_ID) for name in names}
+    return answers - {(200, None), (201, None)}
+
+
+def health() -> tuple[int, str]:
+    """What a monitor is told, and that it is told in time."""
+    started = time.monotonic()
+    answer = call("health")
+    assert time.monotonic() - started < HEALTH_DEADLINE
+    return answer.status, answer.body["database_status"]
+
+
+def serves(room: Classroom, texts: list[str]) -> None:
+    """Assert that everything works, and that of a room nothing acknowledged is missing and nothing else is there."""
+    assert room.texts() == texts
+    assert refusals(READS, room) == set()
+    texts.append(f"text {len(texts)}")
+    room.say(texts[-1])
+    assert room.texts() == texts
+    assert refusals(("create",)) == set()
+    assert health() == (200, "connected")
+
+
+def sound(database: Path) -> None:
+    """Assert that the file is whole, and that its tables agree with each other."""
+    assert contradictions(database) == []
+
+
+def contradictions(database: Path) -> list[Any]:
+    """What SQLite or the tables themselves say against the file, looked at by a foreign connection."""
+    connection = apsw.Connection(str(database))
+    try:
+        found = [row for row in connection.execute("PRAGMA integrity_check") if row != ("ok",)]
+        for question in _CONTRADICTIONS:
+            found += connection.execute(question).fetchall()
+        return found
+    finally:
+        connection.close()
+
+
+_CONTRADICTIONS = (
+    "PRAGMA foreign_key_check",
+    "SELECT 'gap', session_id FROM messages GROUP BY session_id HAVING min(sequence) <> 1 OR max(sequence) <> count(*)",
+    "SELECT 'twice', id FROM messages GROUP BY id HAVING count(*) > 1",
+    "SELECT 'count', status FROM session_counts c"
+    " WHERE sessions <> (SELECT count(*) FROM sessions s WHERE s.status = c.status)",
+    "SELECT 'enrolled', id FROM sessions WHERE (SELECT count(*) FROM enrollments e WHERE e.session_id = sessions.id)"
+    " <> json_array_length(student_ids)",
+    "SELECT 'stray', session_id FROM enrollments WHERE session_id NOT IN (SELECT id FROM sessions)",
+)
+
+
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes, read by a process of its own: closing a file here would drop the locks that SQLite has on it."""
+    return subprocess.run(["cat", str(path)], capture_output=True, check=True).stdout
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    """Change a file behind the service's back, by a process of its own."""
+    command = ["dd", f"of={path}", "bs=1", f"seek={offset}", "conv=notrunc", "status=none"]
+    subprocess.run(command, input=content, check=True)
