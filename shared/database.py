@@ -4,7 +4,7 @@ Writes go through the single writer. Each is one function `(connection, repeat)`
 transaction; `repeat` says that an attempt before may stand, and the function then looks for it first.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ import msgspec
 from shared import clock, schema
 from shared.config import Settings
 from shared.engines import Connection, Engine, Row, open_engine
-from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session, SessionFilter
+from shared.entities import ACTIVE, ENDED, HistoryPage, IdempotencyKey, Message, MessageDraft, Session, SessionFilter
 from shared.errors import (
     DatabaseSchemaError,
     IdempotencyKeyReusedError,
@@ -22,6 +22,7 @@ from shared.errors import (
     SessionNotFoundError,
 )
 from shared.identifiers import new_id
+from shared.paging import PAGE_BYTES, row_bytes
 from shared.statements import Statements
 from shared.writer import Write, Writer
 
@@ -155,18 +156,25 @@ class DatabaseManager:
         return self._writer.write(self._once(key, Message, write), atomic=key is None)
 
     def get_session_history(
-        self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = -1
-    ) -> Generator[tuple[int, Message], None, None]:
-        """Messages with their sequence, in order, from behind `after`; with a student only what that student may see.
+        self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> HistoryPage:
+        """Messages in order from behind sequence `after`: up to `limit`, and no more than fit a response.
 
-        The session is not looked up. The rows are read as they are asked for.
+        With a student, only what that student sent, was sent, and broadcasts. The session is not looked up.
         """
         statement = self._sql.history if student_id is None else self._sql.history_of_student
         reader = () if student_id is None else (student_id, student_id)
-        bindings = (session_id, after, *reader, limit)
-        with self._engine.walk(statement, bindings) as rows:
-            for row in rows:
-                yield row[0], _stored_message(row)
+        messages: list[Message] = []
+        room, last = PAGE_BYTES, after
+        with self._engine.walk(statement, (session_id, after, *reader, limit + 1)) as rows:
+            for sequence, message_id, _, kind, context, from_user, to_user, content, timestamp in rows:
+                room -= row_bytes(content)
+                if len(messages) == limit or (messages and room < 0):
+                    return HistoryPage(messages, last, True)
+                raw = msgspec.Raw(content)
+                messages.append(Message(message_id, session_id, kind, context, from_user, to_user, raw, timestamp))
+                last = sequence
+        return HistoryPage(messages, last, False)
 
     # --- the database itself
 
@@ -178,9 +186,10 @@ class DatabaseManager:
             raise DatabaseSchemaError("schema mismatch: " + difference.replace("\n", ", "))
 
         def touch(connection: Connection, repeat: bool) -> None:
-            connection.execute(self._sql.touch)
+            for step in (1, -1):  # a row that is set to what it was is not written at all
+                connection.execute(self._sql.shift_count, (step,))
 
-        self._writer.write(touch, atomic=True, timeout=_HEALTH_PATIENCE)
+        self._writer.write(touch, timeout=_HEALTH_PATIENCE)
 
     def writer_stats(self) -> dict[str, int]:
         """See `Writer.stats`."""
@@ -266,8 +275,3 @@ def _message_row(message: Message, sequence: int) -> Row:
         message.timestamp,
         bytes(message.content).decode(),
     )
-
-
-def _stored_message(row: Row) -> Message:
-    _sequence, message_id, session_id, kind, context, from_user, to_user, content, timestamp = row
-    return Message(message_id, session_id, kind, context, from_user, to_user, msgspec.Raw(content), timestamp)

@@ -60,6 +60,14 @@ class Message(msgspec.Struct, frozen=True):
     timestamp: str
 
 
+class HistoryPage(msgspec.Struct, frozen=True):
+    """Messages of a session, the sequence of the last one, and whether there are more behind it."""
+
+    messages: list[Message]
+    last: int
+    more: bool
+
+
 class Reader(msgspec.Struct, frozen=True):
     """Who reads a history."""
 

@@ -19,5 +19,7 @@ def new_id() -> str:
 
 def canonical(text: str) -> str | None:
     """A UUID in the form that it is stored in; None for a text that is none."""
+    if _UUID.fullmatch(text):
+        return text
     text = text.lower()
     return text if _UUID.fullmatch(text) else None

@@ -1,13 +1,12 @@
 """MessageManager: who may send what to whom in a session, and who may read what of it."""
 
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable
 from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
 from shared import paging, rules
-from shared.entities import STUDENT, IdempotencyKey, Message, MessageDraft, Reader
+from shared.entities import STUDENT, HistoryPage, IdempotencyKey, Message, MessageDraft, Reader
 from shared.errors import InvalidRecipientError, UnauthorizedError
 from shared.sessions import SessionManager
 
@@ -22,8 +21,8 @@ class MessageStore(Protocol):
     ) -> Message: ...
 
     def get_session_history(
-        self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = -1
-    ) -> Generator[tuple[int, Message], None, None]: ...
+        self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> HistoryPage: ...
 
 
 class MessagePage(NamedTuple):
@@ -80,12 +79,5 @@ class MessageManager:
         student_id = reader.user_id if reader is not None and reader.role == STUDENT else None
         if student_id is not None and student_id not in students:
             raise UnauthorizedError
-        stored = self._database.get_session_history(session_id.lower(), student_id, after, limit + 1)
-        with closing(stored) as rows:
-            page, more = paging.fitting(rows, _row_bytes, limit)
-        next_cursor = paging.cursor(query, page[-1][0]) if more else None
-        return MessagePage([message for _sequence, message in page], next_cursor)
-
-
-def _row_bytes(row: tuple[int, Message]) -> int:
-    return paging.row_bytes(bytes(row[1].content))
+        found = self._database.get_session_history(session_id.lower(), student_id, after, limit)
+        return MessagePage(found.messages, paging.cursor(query, found.last) if found.more else None)

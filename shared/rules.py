@@ -15,6 +15,7 @@ MAX_NAME_CHARACTERS = 200
 MAX_CONTENT_BYTES = 65_536
 DEFAULT_CONTEXT = "general"
 
+_ROLES = (STUDENT, INSTRUCTOR)
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
 # Not printable to Python, and yet part of how names are written: joiners (Persian, emoji), emoji tags and spaces.
@@ -55,13 +56,13 @@ def check_students(student_ids: tuple[str, ...]) -> None:
 
 def check_user_id(user_id: str) -> None:
     """Raises `InvalidUserIDError`."""
-    if not is_user_id(user_id):
+    if _USER_ID.fullmatch(user_id) is None:
         raise errors.InvalidUserIDError
 
 
 def check_role(role: str) -> None:
     """Raises `InvalidRoleError`."""
-    if role not in (STUDENT, INSTRUCTOR):
+    if role not in _ROLES:
         raise errors.InvalidRoleError
 
 

@@ -159,4 +159,4 @@ def _key(session_id: str) -> str:
 def _row_bytes(session: Session) -> int:
     quotes_and_comma = 5
     students = sum(map(len, session.student_ids)) + quotes_and_comma * len(session.student_ids)
-    return paging.row_bytes(session.name.encode()) + students
+    return paging.row_bytes(session.name) + students
