@@ -6,18 +6,10 @@ from typing import Annotated
 
 import typer
 
-from emulator import commands, console, options
-from emulator.app import Application
-from emulator.console import Console
+from emulator import commands, options
 from emulator.containers.workers import Settings
-from emulator.gateway import Gateway
-from emulator.invocations import Functions
 from emulator.loading import Source
-from emulator.logs import LogBook
 from emulator.options import MANIFEST, EnvFile, Inline, ManifestPath, Params, PassEnv, Port, Python, RuntimeName, Stage
-from emulator.server import PortTakenError, Server, listen
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Host = Annotated[str, typer.Option(help="Address to listen on; from beyond this machine everybody could call.")]
 MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for one function.")]
@@ -69,27 +61,10 @@ def serve(
         python=python,
         extra=options.added_environment(env_file, pass_env),
     )
-    _serve(host, port, Source(manifest, stage, param), options.Runtime.INLINE if inline else runtime, settings)
+    # Imported here: what only calls or lists functions does without the server's packages.
+    from emulator import serving
 
-
-def _serve(host: str, port: int, source: Source, runtime: options.Runtime, settings: Settings) -> None:
-    manifest = options.loaded(source)
-    containers = options.containers(runtime, manifest, settings)
-    try:
-        listener = listen(host, port)
-    except PortTakenError as error:
-        options.refuse(str(error))
-    for warning in manifest.warnings:
-        options.warn(warning)
-    if host not in LOOPBACK:
-        options.warn(f"listening on {host}: whoever reaches this machine can call every function")
-    shown = f"[{host}]" if ":" in host else host
-    text = console.banner(manifest, f"http://{shown}:{listener.getsockname()[1]}", runtime.value)
-    screen = Console()
-    functions = Functions(containers, LogBook(), screen)
-    gateway = Gateway(manifest, functions, screen, source)
-    application = Application(gateway, functions, screen)
-    Server(application, ready=lambda: console.write(text), stopping=gateway.bodies.hurry).run([listener])
+    serving.serve(host, port, Source(manifest, stage, param), options.Runtime.INLINE if inline else runtime, settings)
 
 
 cli.command("invoke")(commands.invoke)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import sys
@@ -13,10 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator import console, openapi, options
+from emulator import console, ids, openapi, options
 from emulator.containers import Containers, Invocation, Outcome
 from emulator.containers.workers import Settings
-from emulator.invocations import new_id
 from emulator.loading import Source
 from emulator.logs import LogBook
 from emulator.manifest import Function
@@ -54,7 +54,7 @@ def invoke(
     payload = _payload(data, event)
     settings = Settings(python=python, extra=options.added_environment(env_file, pass_env))
     containers = options.containers(options.Runtime.INLINE if inline else runtime, service, settings)
-    invocation = Invocation(new_id(), payload)
+    invocation = Invocation(ids.invocation(), payload)
     outcome = asyncio.run(_once(containers, function, invocation))
     outcome.log = b"" if outcome.shown else outcome.log
     sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).text())
@@ -70,6 +70,12 @@ def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params
 
 def logs(function: FUNCTION = None, follow: Follow = False, port: Port = 8080) -> None:
     """Print the log of a running emulator: START, the function's lines, END and REPORT."""
+    # Ctrl-C is how a person stops following: no error, wherever it arrives.
+    with contextlib.suppress(KeyboardInterrupt):
+        _print_logs(function, port, follow=follow)
+
+
+def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
     after = 0
     while True:
         query = {"after": str(after), **({"function": function} if function else {})}
@@ -78,10 +84,7 @@ def logs(function: FUNCTION = None, follow: Follow = False, port: Port = 8080) -
         after = told["last"]
         if not follow:
             return
-        try:
-            time.sleep(0.3)
-        except KeyboardInterrupt:
-            return
+        time.sleep(0.3)
 
 
 def schedules(run: Run = None, port: Port = 8080) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from typing import Any
@@ -73,7 +74,8 @@ def join_query(query: str) -> dict[str, str]:
     return parameters
 
 
-def time_text(epoch: float) -> str:
+@functools.lru_cache(maxsize=4)
+def time_text(epoch: int) -> str:
     """A time in the gateway's spelling: `22/Nov/2026:07:24:11 +0000`."""
     moment = time.gmtime(epoch)
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.tm_mon - 1]
@@ -112,6 +114,6 @@ def _context(request: Request, route: Route, headers: dict[str, str]) -> dict[st
         "requestId": request.id,
         "routeKey": route.key,
         "stage": STAGE,
-        "time": time_text(request.epoch),
+        "time": time_text(int(request.epoch)),
         "timeEpoch": int(request.epoch * 1000),
     }

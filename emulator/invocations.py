@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from emulator import ids
 from emulator.console import Console
 from emulator.containers import Containers, Invocation, Outcome
 from emulator.logs import Entry, LogBook
@@ -28,7 +27,7 @@ class Functions:
         request_id: str | None = None,
     ) -> Outcome:
         """Run a function with a JSON payload."""
-        invocation = Invocation(request_id or new_id(), payload, trace_id, client_context)
+        invocation = Invocation(request_id or ids.invocation(), payload, trace_id, client_context)
         outcome = await self.containers.invoke(function, invocation)
         entry = self.logs.record(function, invocation.request_id, outcome)
         self._show(function, outcome, entry)
@@ -39,12 +38,3 @@ class Functions:
             self.console.line(f"  {function.name} | cold start, {outcome.init:.0f} ms")
         if entry.output and not outcome.shown:
             self.console.output(function.name, entry.output.decode(errors="replace"))
-
-
-def new_id() -> str:
-    """A request id as Lambda's are: a random UUID, made the quick way."""
-    digits = bytearray(os.urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
-    digits[8] = digits[8] & 0x3F | 0x80
-    text = digits.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emulator import ids
 from emulator.containers import Fault, Outcome
 from emulator.gateway import MAX_BODY, Gateway
-from emulator.invocations import new_id
 from emulator.logs import stamp
 from emulator.manifest import Function
 from emulator.runtime.handlers import MAX_PAYLOAD
@@ -35,7 +35,7 @@ class ServiceError(Exception):
 
     def response(self) -> JSONResponse:
         """The error as botocore reads it."""
-        headers = {"x-amzn-ErrorType": self.kind, "x-amzn-RequestId": new_id()}
+        headers = {"x-amzn-ErrorType": self.kind, "x-amzn-RequestId": ids.invocation()}
         # Lambda's own services disagree on the capital letter: botocore takes either.
         body = {"Type": "User", "Message": str(self), "message": str(self)}
         return JSONResponse(body, self.status, headers)
@@ -69,7 +69,7 @@ class InvokeApi:
         context = _client_context(request.headers.get("x-amz-client-context", ""))
         if kind == "DryRun":
             return Response(status_code=204)
-        request_id = new_id()
+        request_id = ids.invocation()
         headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": "$LATEST"}
         call = self.functions.invoke(function, payload, client_context=context, request_id=request_id)
         if kind == "Event":

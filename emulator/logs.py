@@ -14,7 +14,7 @@ TAIL = 4096
 """Bytes that the Invoke API returns of a log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One invocation in the log; put into words when somebody reads it."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
+
+from emulator import ids
 
 HEADER_LIMIT = 10_240
 """The most bytes of request line and headers together."""
@@ -15,7 +16,7 @@ HEADER_LIMIT = 10_240
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request with its whole body."""
 
@@ -40,7 +41,6 @@ class Request:
 def of(scope: Any, body: bytes) -> Request:
     """The request of an ASGI scope; every one gets an id of its own."""
     now = time.time()
-    noise = os.urandom(23)
     client = scope.get("client")
     return Request(
         method=scope["method"],
@@ -50,8 +50,8 @@ def of(scope: Any, body: bytes) -> Request:
         source_ip=client[0] if client else "127.0.0.1",
         protocol=f"HTTP/{scope['http_version']}",
         body=body,
-        id=base64.urlsafe_b64encode(noise[:11]).decode(),
-        trace_id=f"Root=1-{int(now):08x}-{noise[11:].hex()}",
+        id=ids.request(),
+        trace_id=ids.trace(now),
         epoch=now,
         port=scope["server"][1] if scope.get("server") else 80,
     )

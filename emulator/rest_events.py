@@ -103,7 +103,7 @@ def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
         "path": request.raw_path,
         "protocol": request.protocol,
         "requestId": request.id,
-        "requestTime": events.time_text(request.epoch),
+        "requestTime": events.time_text(int(request.epoch)),
         "requestTimeEpoch": int(request.epoch * 1000),
         "resourceId": "local",
         "resourcePath": route.path,

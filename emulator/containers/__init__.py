@@ -25,7 +25,7 @@ class Fault(enum.Enum):
     THROTTLED = "throttled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
     """What a function is called with: JSON, and what goes into its context."""
 

@@ -66,9 +66,8 @@ def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[byte
     except Exception as error:
         return _raised(error, context.aws_request_id)
     try:
-        # Without escapes, as Amazon's runtime client writes it: a lone surrogate is an error there too.
         # Bytes go out as they are, there as well.
-        text = result if isinstance(result, bytes) else json.dumps(result, ensure_ascii=False, default=_number)
+        text = result if isinstance(result, bytes) else _encode(result)
         answer = text if isinstance(text, bytes) else text.encode()
     except Exception as error:
         message = f"Unable to marshal response: {error}"
@@ -99,6 +98,10 @@ def _number(value: Any) -> Any:
     if type(value).__name__ == "Decimal":
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+# Without escapes, as Amazon's runtime client writes it: a lone surrogate is an error there too.
+_encode = json.JSONEncoder(ensure_ascii=False, default=_number).encode
 
 
 def _raised(error: Exception, request_id: str) -> tuple[bytes, str]:
