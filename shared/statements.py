@@ -99,10 +99,10 @@ class Statements:
         return self._text(SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change}))
 
     @cached_property
-    def touch(self) -> str:
-        """(): a write that changes nothing"""
-        same = {SessionCountRow.sessions: SessionCountRow.sessions}
-        return self._text(SessionCountRow.update(same).where(SessionCountRow.status == _ACTIVE))
+    def shift_count(self) -> str:
+        """(by)"""
+        count = {SessionCountRow.sessions: SessionCountRow.sessions + SQL("?")}
+        return self._text(SessionCountRow.update(count).where(SessionCountRow.status == _ACTIVE))
 
     # --- lists of sessions
 
