@@ -59,15 +59,15 @@ def run(effort: Effort, folder: Path) -> Section:
 
 
 def _section(found: dict[str, list[Start]]) -> Section:
-    ms = {name: 1000 * median([start.seconds for start in starts]) for name, starts in found.items()}
-    mb = {name: median([start.megabytes for start in starts]) for name, starts in found.items()}
+    seconds = {name: [start.seconds for start in starts] for name, starts in found.items()}
+    megabytes = {name: [start.megabytes for start in starts] for name, starts in found.items()}
     rows: list[Row] = [
         {
             "first answer of": name,
-            "ms": ms[name],
-            "/ peewee's time": ratio(ms[name], ms[PEEWEE]),
-            "MB": mb[name],
-            "/ peewee's memory": ratio(mb[name], mb[PEEWEE]),
+            "ms": 1000 * median(seconds[name]),
+            "/ peewee's time": ratio(seconds[name], seconds[PEEWEE]),
+            "MB": median(megabytes[name]),
+            "/ peewee's memory": ratio(megabytes[name], megabytes[PEEWEE]),
         }
         for name in found
     ]

@@ -80,6 +80,7 @@ def classrooms(folder: Path, sessions: int, messages: int = 0, with_messages: in
         if not made.path.exists():
             _fill(Classrooms(empty, sessions, messages, with_messages))
             _flush(empty.rename(made.path))
+    _read_through(made.path)
     return made
 
 
@@ -140,6 +141,13 @@ def _flush(path: Path) -> None:
     """Write the file out now: what the system still has to write would slow down what is measured."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _read_through(path: Path) -> None:
+    """Have the system keep the file in memory, so that nobody is the first who reads a page from the disk."""
+    with path.open("rb") as file:
+        while file.read(1 << 20):
+            pass
 
 
 def _fingerprint(path: Path) -> str:

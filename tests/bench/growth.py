@@ -44,7 +44,7 @@ def _table(what: str, calls: dict[int, Calls], effort: Effort) -> Table:
             "call": name,
             f"of {few:,}, us": took[name, few],
             f"of {many:,}, us": took[name, many],
-            "many / few": ratio(took[name, many], took[name, few]),
+            "many / few": ratio(found[name, many], found[name, few]),
         }
         for name in calls[few]
     ]

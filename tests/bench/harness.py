@@ -18,14 +18,16 @@ V = TypeVar("V")
 
 Call = Callable[[], object]
 
+_HEAD_START = 0.005  # seconds in which a crowd's threads wake up
+
 
 @dataclass(frozen=True)
 class Effort:
     """How long and how large the measurements are."""
 
-    rounds: int = 5
+    rounds: int = 9
     warm_up: int = 1  # rounds before those, dropped
-    seconds: float = 0.5  # of one measurement
+    seconds: float = 0.3  # of one measurement
     calls: int = 1000  # in one measurement of a single call's time
     starts: int = 11  # of a process
     callers: tuple[int, ...] = (1, 8, 32, 128)
@@ -37,7 +39,7 @@ class Effort:
 
 
 FULL = Effort()
-QUICK = Effort(rounds=3, seconds=0.12, calls=300, starts=5)
+QUICK = Effort(rounds=3, seconds=0.12, calls=300, starts=5, callers=(1, 8, 32))
 SMALLEST = Effort(
     rounds=1,
     warm_up=0,
@@ -54,21 +56,15 @@ SMALLEST = Effort(
 
 @dataclass
 class Sample:
-    """What a crowd did: how long each call took, how many were done in time, and what went wrong."""
+    """What a crowd did: calls that succeeded a second, how long each call took, and what went wrong."""
 
-    seconds: float
-    done: int = 0
+    rate: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     failures: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def rate(self) -> float:
-        """Calls done a second."""
-        return self.done / self.seconds
-
     def add(self, other: "Sample") -> None:
-        """Take in what others of the crowd did in the same time."""
-        self.done += other.done
+        """Take in what others of the crowd did at the same time."""
+        self.rate += other.rate
         self.latencies.extend(other.latencies)
         self.failures += other.failures
 
@@ -76,19 +72,24 @@ class Sample:
 def crowd(callers: Sequence[Call], seconds: float, start: float | None = None) -> Sample:
     """Let every caller call in a thread of its own, all from `start` (on `time.perf_counter`) for so many seconds.
 
-    A call that was begun in time is waited for; it counts among the latencies, and not among those done in time.
+    The call that a caller is in at the end is waited for, and its time counts.
     """
-    samples = [Sample(seconds) for _ in callers]
-    start = start or time.perf_counter() + 0.005 + 0.0005 * len(callers)
+    samples = [Sample() for _ in callers]
     if len(callers) == 1:
-        repeat(callers[0], start, samples[0])
+        repeat(callers[0], start or time.perf_counter(), seconds, samples[0])
         return samples[0]
-    threads = [
-        threading.Thread(target=repeat, args=(call, start, sample))
-        for call, sample in zip(callers, samples, strict=True)
-    ]
+    gate = threading.Event()
+
+    def run(call: Call, sample: Sample) -> None:
+        gate.wait()
+        assert start is not None
+        repeat(call, start, seconds, sample)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(callers, samples, strict=True)]
     for thread in threads:
         thread.start()
+    start = start or time.perf_counter() + _HEAD_START
+    gate.set()
     for thread in threads:
         thread.join()
     for sample in samples[1:]:
@@ -96,22 +97,24 @@ def crowd(callers: Sequence[Call], seconds: float, start: float | None = None) -
     return samples[0]
 
 
-def repeat(call: Call, start: float, sample: Sample) -> None:
-    """Call again and again from `start` on until the sample's seconds are over."""
+def repeat(call: Call, start: float, seconds: float, sample: Sample) -> None:
+    """Call again and again from `start` on until the seconds are over."""
     clock = time.perf_counter
     took = sample.latencies.append
-    end = start + sample.seconds
+    end = start + seconds
     time.sleep(max(0.0, start - clock()))
-    before = clock()
-    while before < end:
+    began = after = clock()
+    while True:
+        before = after
         try:
             call()
         except Exception as error:
             sample.failures[f"{type(error).__name__}: {error}"] += 1
         after = clock()
         took(after - before)
-        before = after
-    sample.done = max(0, len(sample.latencies) - sample.failures.total() - 1)  # the last one came too late
+        if after >= end:
+            break
+    sample.rate = (len(sample.latencies) - sample.failures.total()) / (after - began)
 
 
 def time_each(call: Call, calls: int) -> float:
@@ -145,6 +148,11 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
+def p99s(samples: Sequence[Sample]) -> list[float]:
+    """Of each round: the seconds that 99 of 100 calls did not exceed."""
+    return [percentile(sorted(sample.latencies), 99) for sample in samples]
+
+
 def latency_figures(samples: Sequence[Sample]) -> dict[str, float]:
     """Medians over the rounds of p50 and p99, and the longest wait of all, in milliseconds."""
     ordered = [sorted(sample.latencies) for sample in samples]
@@ -155,9 +163,9 @@ def latency_figures(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def ratio(one: float, other: float) -> float:
-    """How many times the other; without a measure when that is nothing."""
-    return one / other if other else float("inf")
+def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
+    """How many times the other; the median over the rounds, each with its own machine load."""
+    return median([one / other if other else float("inf") for one, other in zip(ones, others, strict=True)])
 
 
 def failures(samples: Sequence[Sample]) -> Counter[str]:

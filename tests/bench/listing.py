@@ -48,8 +48,8 @@ def run(effort: Effort, folder: Path) -> Section:
             "who": who,
             f"of {few:,}, ms": took[few, name, who],
             f"of {many:,}, ms": took[many, name, who],
-            "many / few": ratio(took[many, name, who], took[few, name, who]),
-            "/ bare fetch": ratio(took[many, name, who], took[many, name, SQLITE3]),
+            "many / few": ratio(found[many, name, who], found[few, name, who]),
+            "/ bare fetch": ratio(found[many, name, who], found[many, name, SQLITE3]),
         }
         for name, who in product(FILTERS, (SQLITE3, MANAGER, HANDLER))
     ]

@@ -58,7 +58,7 @@ class Writes(ABC):
     def measure(self, callers: int, seconds: float) -> Sample:
         """Let so many callers write at once."""
         sample = crowd(self.prepare(callers, seconds), seconds)
-        sample.done *= self.each
+        sample.rate *= self.each
         return sample
 
     def _targets(self, number: int) -> Iterator[tuple[str, str]]:
@@ -378,9 +378,9 @@ class DatasetteQueue(Writes):
         await self._database.execute_write_fn(self._set_pragmas)
         calls = [self.caller(number) for number in range(callers)]
         await calls[0]()  # type: ignore[misc]
-        samples = [Sample(seconds) for _ in calls]
-        start = time.perf_counter()
-        await asyncio.gather(*(_repeat(call, start, sample) for call, sample in zip(calls, samples, strict=True)))
+        samples = [Sample() for _ in calls]
+        end = time.perf_counter() + seconds
+        await asyncio.gather(*(_repeat(call, end, sample) for call, sample in zip(calls, samples, strict=True)))
         for sample in samples[1:]:
             samples[0].add(sample)
         return samples[0]
@@ -400,16 +400,16 @@ class DatasetteQueue(Writes):
         self._database.close()
 
 
-async def _repeat(call: Any, start: float, sample: Sample) -> None:
+async def _repeat(call: Any, end: float, sample: Sample) -> None:
     """`harness.repeat` for a coroutine."""
-    clock_ = time.perf_counter
-    before, end = clock_(), start + sample.seconds
-    while before < end:
-        await call()
-        after = clock_()
-        sample.latencies.append(after - before)
-        sample.done += after <= end
+    read = time.perf_counter
+    began = after = read()
+    while after < end:
         before = after
+        await call()
+        after = read()
+        sample.latencies.append(after - before)
+    sample.rate = len(sample.latencies) / (after - began)
 
 
 def _draft(target: tuple[str, str]) -> MessageDraft:

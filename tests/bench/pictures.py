@@ -36,7 +36,7 @@ def draw(section: Section, folder: Path) -> Path:
 def _writes(figure: Any, section: Section) -> None:
     figure.suptitle("One process: writes a second and the wait that 99 of 100 callers stay under")
     widths = list(dict.fromkeys(table.title.rpartition(": ")[2] for table in section.tables))
-    axes = figure.subplots(2, 2, sharex=True)
+    axes = figure.subplots(2, 2, sharex=True, sharey="row")
     for column, level in enumerate(("NORMAL", "FULL")):
         tables = [table for table in section.tables if f"synchronous={level}," in table.title]
         names = [row["writer"] for row in tables[-1].rows if "create" not in row["writer"]]
@@ -52,7 +52,7 @@ def _writes(figure: Any, section: Section) -> None:
             axis.set_yscale("linear" if line == 0 else "log")
         axes[0][column].set_ylim(bottom=0)
         axes[1][column].set_xlabel("callers")
-    axes[0][0].legend(fontsize="small")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 
 def _processes(figure: Any, section: Section) -> None:
@@ -67,7 +67,7 @@ def _processes(figure: Any, section: Section) -> None:
             _columns(axis, shapes, series)
             axis.set_title(f"{figure_name}, {table.title}", fontsize="medium")
             axis.set_yscale("log" if figure_name == "max ms" else "linear")
-    axes[0][0].legend(fontsize="small")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def _document(figure: Any, section: Section) -> None:
@@ -93,6 +93,7 @@ def _history(figure: Any, section: Section) -> None:
     bars = axis.barh(names, values, color=colours)
     axis.bar_label(bars, fmt="%.2f", padding=3)
     axis.invert_yaxis()
+    axis.margins(x=0.1)
     axis.set_xlabel("milliseconds")
     axis.set_title(f"History: {table.title}")
 

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 
 from tests.bench.databases import Classrooms, classrooms, scratch_copy
-from tests.bench.harness import Effort, Sample, failures, interleaved, latency_figures, median, ratio
+from tests.bench.harness import Effort, Sample, failures, interleaved, latency_figures, median, p99s, ratio
 from tests.bench.peers import (
     CREATES,
     PEERS,
@@ -40,12 +40,12 @@ def run(effort: Effort, folder: Path) -> Section:
             if (level, width) == (synchronous, callers)
         ]
         section.tables.append(Table(f"synchronous={synchronous}, callers: {callers}", rows))
-    section.targets = _targets(section, effort)
+    section.targets = _targets(found, effort)
     section.notes = [
         "every measurement starts from a fresh copy of one database; callers wait for their own write to be committed",
         "sqlite3 runs the service's statements; its ids and times are made before the clock starts",
         "at several callers sqlite3 is one connection behind a lock; Datasette's callers are coroutines on one loop",
-        "p50, p99 and writes/s are medians of the rounds, max is the longest of all",
+        "p50, p99 and writes/s are medians of the rounds, max is the longest of all; ratios are medians too",
     ]
     if DatasetteQueue not in installed():
         section.notes.append("Datasette is not installed and left out")
@@ -90,34 +90,30 @@ def _row(writes: type[Writes], samples: list[Sample]) -> Row:
     }
 
 
-def _targets(section: Section, effort: Effort) -> list[Target]:
+def _targets(found: dict[Variant, list[Sample]], effort: Effort) -> list[Target]:
+    rates = {key: [sample.rate for sample in samples] for key, samples in found.items()}
     targets = []
-    tables = {
-        key: {row["writer"]: row for row in table.rows}
-        for key, table in zip(product(SYNCHRONOUS, effort.callers), section.tables, strict=True)
-    }
-    peers = [peer.name for peer in installed()]
     for synchronous in SYNCHRONOUS:
-        alone = tables[synchronous, effort.callers[0]]
         for ours, raw, bound in (
             (OursStore, RawStore, 0.8),
             (OursManagedStore, RawStore, 0.6),
             (OursCreate, RawCreate, 0.8),
             (OursManagedCreate, RawCreate, 0.6),
         ):
-            reached = ratio(alone[ours.name]["writes/s"], alone[raw.name]["writes/s"])
+            reached = ratio(rates[synchronous, 1, ours], rates[synchronous, 1, raw])
             targets.append(at_least(f"{synchronous}, 1 caller: {ours.name} / {raw.name}", reached, bound))
     wide = 32 if 32 in effort.callers else effort.callers[-1]
+    best = {
+        synchronous: max((rates[synchronous, wide, peer] for peer in installed()), key=median)
+        for synchronous in SYNCHRONOUS
+    }
     for synchronous, bound in zip(SYNCHRONOUS, (3.5, 5.0), strict=True):
-        crowded = tables[synchronous, wide]
-        best = max(crowded[peer]["writes/s"] for peer in peers)
-        reached = ratio(crowded[OursStore.name]["writes/s"], best)
+        reached = ratio(rates[synchronous, wide, OursStore], best[synchronous])
         targets.append(at_least(f"{synchronous}, {wide} callers: ours / the best peer", reached, bound))
-    at_normal = max(tables["NORMAL", wide][peer]["writes/s"] for peer in peers)
-    reached = ratio(tables["FULL", wide][OursStore.name]["writes/s"], at_normal)
+    reached = ratio(rates["FULL", wide, OursStore], best["NORMAL"])
     targets.append(at_least(f"{wide} callers: ours at FULL / the best peer at NORMAL", reached, 1.0))
-    for (synchronous, callers), table in tables.items():
-        theirs = min(table[peer]["p99 ms"] for peer in peers)
+    for synchronous, callers in product(SYNCHRONOUS, effort.callers):
+        theirs = min((p99s(found[synchronous, callers, peer]) for peer in installed()), key=median)
         what = f"{synchronous}, callers {callers}: p99 of ours / the best peer's"
-        targets.append(at_most(what, ratio(table[OursStore.name]["p99 ms"], theirs), 1.0))
+        targets.append(at_most(what, ratio(p99s(found[synchronous, callers, OursStore]), theirs), 1.0))
     return targets
