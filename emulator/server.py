@@ -10,9 +10,15 @@ from collections.abc import Callable, Generator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 GRACE_SECONDS = 35
 """How long a stop waits for requests in flight: a little over the gateway's own limit."""
+
+
+HEAD_BYTES = 65_536
+"""Headers beyond this are not even read; the gateway's own limit is lower and answered in its words."""
+TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class PortTakenError(Exception):
@@ -34,6 +40,24 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, but what has no end of headers is not read for ever."""
+
+    def on_message_begin(self) -> None:
+        """A new request begins."""
+        super().on_message_begin()
+        self.head = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more header: the gateway refuses what is a little too much, this what is far too much."""
+        self.head += len(name) + len(value)
+        if self.head > HEAD_BYTES:
+            self.transport.write(TOO_MUCH)
+            self.transport.close()
+            raise OverflowError("too many headers")
+        super().on_header(name, value)
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, with a clean stop on the first signal and an immediate end on the second."""
 
@@ -42,7 +66,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 access_log=False,

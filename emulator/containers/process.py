@@ -46,10 +46,14 @@ class Process:
                 start_new_session=True,
             )
             _tie(life_read, self._popen.pid)
+        except OSError:
+            os.close(log_end)
+            os.close(life_end)
+            raise
         finally:
             os.close(log_write)
             os.close(life_read)
-            self._descriptors = [log_end, life_end]
+        self._descriptors = [log_end, life_end]
         os.set_blocking(log_end, False)
         self.loop.add_reader(log_end, self.read_log)
         self._listen_for_exit(self._popen)

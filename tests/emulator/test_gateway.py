@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
 
 from tests.emulator.harness import Emulator
+
+# The gateway is the same whatever runs the functions.
+pytestmark = pytest.mark.parametrize("emulator", ["workers"], indirect=True)
 
 ORIGIN = ("Origin", "https://school.example")
 TOO_LARGE = {"message": "Request Entity Too Large"}
@@ -55,6 +59,17 @@ def test_request_line_and_headers_have_a_limit(emulator: Emulator, filler: int, 
         client.sendall(head + b"\r\n")
         received = b"".join(iter(lambda: client.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_headers_without_end_are_not_read_for_ever(emulator: Emulator) -> None:
+    with emulator.connect() as client:
+        client.sendall(b"GET /echo HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                client.sendall(b"X-Filler: " + b"x" * 1000 + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+    assert emulator.get("/echo").status == 200
 
 
 def test_a_body_over_the_gateways_limit(emulator: Emulator) -> None:
