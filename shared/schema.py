@@ -44,8 +44,11 @@ def difference(engine: Engine) -> str:
 
 
 def _pending(engine: Engine) -> set[str]:
-    known = {path.stem for path in _DIRECTORY.glob("[0-9]*.py")}
     applied = _applied(engine)
+    try:
+        known = {path.stem for path in _DIRECTORY.glob("[0-9]*.py")}
+    except OSError as error:  # too many open files, that is
+        raise engine.failure(error) or error from error
     if newer := applied - known:
         raise DatabaseSchemaError(f"database schema is newer than this version of the service: {max(newer)}")
     return known - applied
