@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -158,6 +159,14 @@ def test_the_manifests_environment_arrives(emulator: Emulator) -> None:
     wanted = {"SHARED_BY_ALL": "everywhere", "A_NUMBER": "12", "A_SWITCH": "true"}
     assert {name: told["environ"].get(name) for name in wanted} == wanted
     assert told["cwd"] == str(emulator.folder)
+
+
+def test_parallel_requests_get_each_its_own_answer(emulator: Emulator) -> None:
+    def ask(number: int) -> str:
+        return str(emulator.get(f"/echo/{number}").json["pathParameters"]["id"])
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(ask, range(64))) == [str(number) for number in range(64)]
 
 
 def test_modules_stay_warm(emulator: Emulator) -> None:

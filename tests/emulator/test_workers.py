@@ -28,6 +28,8 @@ functions:
   stubborn: {handler: app.stubborn, timeout: 1, events: [{httpApi: GET /stubborn}]}
   children: {handler: app.children, timeout: 1, events: [{httpApi: GET /children}]}
   die: {handler: app.die, events: [{httpApi: GET /die}]}
+  leave: {handler: app.leave, events: [{httpApi: GET /leave}]}
+  twins: {handler: app.twins, events: [{httpApi: GET /twins}]}
   close: {handler: app.close, events: [{httpApi: GET /close}]}
 """
 APP = """
@@ -74,6 +76,14 @@ def die(event, context):
 def close(event, context):
     os.closerange(3, 256)
     time.sleep(3)
+
+def leave(event, context):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (HERE / "children").write_text(str(child.pid))
+    os._exit(4)
+
+def twins(event, context):
+    return os.getpid() if os.fork() else "child"
 
 def drained():
     (HERE / f"drained-{os.getpid()}").touch()
@@ -191,6 +201,13 @@ def test_what_a_function_started_ends_with_it(small: Path) -> None:
         eventually(lambda: not any(map(alive, pids)))
 
 
+def test_what_a_function_leaves_behind_ends_with_it(small: Path) -> None:
+    with running(small) as started:
+        assert started.get("/leave").status == 500
+        child = int((small / "children").read_text())
+        eventually(lambda: not alive(child))
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [("/die", "signal: killed"), ("/die?segv", "signal: segmentation fault"), ("/close", "signal: killed")],
@@ -203,6 +220,13 @@ def test_a_process_that_dies_is_noticed_at_once(small: Path, path: str, told: st
         output = started.wait_for(told)
         assert ("last words" in output) == path.startswith("/die")
         assert started.get("/pid").status == 200
+
+
+def test_a_forked_child_that_returns_too_does_not_answer(small: Path) -> None:
+    with running(small) as started:
+        answers = [started.get("/twins").body for _ in range(4)]
+    assert len(set(answers)) == 1
+    assert answers[0].isdigit()
 
 
 def test_memory_is_enforced_when_asked(small: Path) -> None:
