@@ -12,6 +12,7 @@ from emulator import answers, events, requests
 from emulator.answers import Response
 from emulator.apis import Api, HttpApi, RestApi
 from emulator.authorizers import Authorizers
+from emulator.bodies import Bodies, ClientGoneError
 from emulator.console import Console
 from emulator.containers import Outcome
 from emulator.document import ManifestError
@@ -24,15 +25,7 @@ from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.schedules import Schedules
 from emulator.watch import Watch
 
-MAX_BODY = 10 * 1024 * 1024
-BODY_TIMEOUT = 30.0
-"""Seconds that a client may take to send its body."""
-
 _encode = msgspec.json.Encoder().encode
-
-
-class ClientGoneError(Exception):
-    """The client hung up before its request was complete: nobody is left to answer."""
 
 
 class Gateway:
@@ -123,35 +116,6 @@ class Gateway:
         return task.result() if done else None
 
 
-class Bodies:
-    """Reads request bodies; knows which are still under way, so that a stop need not wait for a slow client."""
-
-    def __init__(self) -> None:
-        self._open: set[asyncio.Timeout] = set()
-
-    async def read(self, headers: answers.Headers, receive: Receive) -> bytes | None:
-        """The whole body, b"" when none was announced, None when it is over the limit."""
-        length, chunked = _announced(headers)
-        if length > MAX_BODY:
-            return None
-        if not length and not chunked:
-            return b""
-        limit = asyncio.timeout(BODY_TIMEOUT)
-        self._open.add(limit)
-        try:
-            async with limit:
-                return await _parts(receive)
-        except TimeoutError:
-            raise ClientGoneError from None
-        finally:
-            self._open.discard(limit)
-
-    def hurry(self) -> None:
-        """Give the clients that are still sending one more second."""
-        for limit in self._open:
-            limit.reschedule(asyncio.get_running_loop().time() + 1)
-
-
 async def reply(send: Send, response: Response) -> None:
     """Send a response in two messages, with its length; no body where HTTP allows none."""
     headers = response.headers
@@ -159,28 +123,3 @@ async def reply(send: Send, response: Response) -> None:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
-
-
-def _announced(headers: answers.Headers) -> tuple[int, bool]:
-    length, chunked = 0, False
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            chunked = True
-    return length, chunked
-
-
-async def _parts(receive: Receive) -> bytes | None:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        parts.append(message["body"])
-        size += len(message["body"])
-        if size > MAX_BODY:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)

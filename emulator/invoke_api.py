@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from emulator import ids
+from emulator.bodies import MAX_BODY
 from emulator.containers import Fault, Outcome
-from emulator.gateway import MAX_BODY, Gateway
+from emulator.gateway import Gateway
 from emulator.logs import stamp
 from emulator.manifest import Function
 from emulator.runtime.handlers import MAX_PAYLOAD

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from emulator import paths
 from emulator.manifest import Manifest, Route
 from emulator.triggers import METHODS
-
-_PARAMETER = re.compile(r"\{([^{}+]+)\+?\}")
 
 
 def document(manifest: Manifest) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         "operationId": name if route.method != "ANY" else f"{name}_{method.lower()}",
         "responses": {"default": {"description": f"What {name} answers"}},
     }
-    parameters = _PARAMETER.findall(route.path)
+    parameters = paths.parameters(route.path)
     if parameters:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters

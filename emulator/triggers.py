@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emulator import authorities, cron, vocabulary
+from emulator import authorities, cron, paths, vocabulary
 from emulator.document import Document, ManifestError, Place
 from emulator.manifest import ApiKind, Cors, Function, JwtAuthorizer, RequestAuthorizer, Route, Schedule
+from emulator.section import Section
 from emulator.variables import Resolver
-
-if TYPE_CHECKING:
-    from emulator.loading import Section
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
 DEFAULT_CORS_HEADERS = (
@@ -25,8 +22,6 @@ DEFAULT_CORS_HEADERS = (
     "X-Amz-User-Agent",
     "X-Amzn-Trace-Id",
 )
-_PARAMETER = re.compile(r"\{[A-Za-z_][\w.-]*\}")
-_GREEDY = re.compile(r"\{[A-Za-z_][\w.-]*\+\}")
 
 
 class Triggers:
@@ -103,7 +98,10 @@ class Triggers:
         if method != "ANY" and method not in METHODS:
             raise self._error(f"{method!r} is not an HTTP method", place)
         line = self.source.line(place) or 1
-        path = self._path(path, place, kind)
+        try:
+            path = paths.checked(path, rest=kind == "http")
+        except paths.PathError as error:
+            raise self._error(str(error), place) from None
         if kind == "http" and settings.get("authorizer"):
             self.warnings.append(
                 f"{self.source.path}:{line}: authorizers of http events are not emulated; everybody may call {path}"
@@ -132,28 +130,12 @@ class Triggers:
             raise self._error(f"must be a method and a path, as in GET /path, not {text!r}", place)
         return method, path.strip()
 
-    def _path(self, path: str, place: Place, kind: ApiKind) -> str:
-        if path == "*":
-            return path
-        if kind == "http" and not path.startswith("/"):
-            path = f"/{path}"
-        if not path.startswith("/"):
-            raise self._error(f"a path begins with a slash, unlike {path!r}", place)
-        segments = path.split("/")[1:]
-        for index, segment in enumerate(segments):
-            last = index == len(segments) - 1
-            if "{" not in segment and "}" not in segment:
-                continue
-            if not _PARAMETER.fullmatch(segment) and not (last and _GREEDY.fullmatch(segment)):
-                raise self._error(f"{segment!r} is no path parameter ({{name}}, or {{name+}} at the end)", place)
-        return path
-
     def _add(self, route: Route, place: Place) -> None:
         for other in self.routes:
-            if (other.kind, other.method, _shape(other.path)) == (
+            if (other.kind, other.method, paths.shape(other.path)) == (
                 route.kind,
                 route.method,
-                _shape(route.path),
+                paths.shape(route.path),
             ):
                 raise self._error(
                     f"{route.key} is already the route of {other.function.name}, line {other.line}", place
@@ -215,8 +197,3 @@ class Triggers:
 
     def _error(self, message: str, place: Place) -> ManifestError:
         return self.source.error(f"{'.'.join(map(str, place))}: {message}", place)
-
-
-def _shape(path: str) -> str:
-    """Two paths that differ only in the names of their parameters are one route."""
-    return _GREEDY.sub("{+}", _PARAMETER.sub("{}", path))

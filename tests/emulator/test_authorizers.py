@@ -236,6 +236,7 @@ def test_a_forged_token_stays_out(guarded: Emulator, issuer: str, key: rsa.RSAPr
         jwt.encode(claims(issuer), key, "RS256"),
         jwt.encode(claims(issuer), None, "none"),  # type: ignore[arg-type]
         jwt.encode(claims(issuer), secret, "HS256", {"kid": "one"}),
+        jwt.encode(claims(issuer), key, "RS256", {"kid": "one", "alg": "RS512"}),
         f"{head}.{body}.",
         f"{head}.{body}",
         f"{head}.{body[:-2]}AA.{signature}",
