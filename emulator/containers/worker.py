@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import cast
 
 from emulator.containers import Fault, Invocation, Outcome
-from emulator.containers.container import EOF_SECONDS, Container, Owner
+from emulator.containers.container import Container, Owner
 from emulator.runtime.worker import ANSWER, ERROR, FILES, INIT_ERROR, LENGTH, READY, REPLY, REQUEST
 
 BOOT = """import sys
 sys.path[0] = sys.argv[3]
 from emulator.runtime.worker import main
 main(int(sys.argv[1]), sys.argv[2])"""
+ENDING_SECONDS = 1.0
 HOME = str(Path(__file__).parents[2])
 
 
@@ -61,7 +62,8 @@ class Worker(Container, asyncio.Protocol):
         if self._reason:
             self._end(self._reason)
         elif not self.retired:
-            self.loop.call_later(EOF_SECONDS, self.process.kill)
+            # An interpreter that is ending closes its sockets before it is gone, and has its own exit code to tell.
+            self.loop.call_later(ENDING_SECONDS, self.process.kill)
 
     def _send(self, invocation: Invocation, deadline: int) -> None:
         assert self._transport is not None

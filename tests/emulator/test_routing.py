@@ -34,6 +34,7 @@ KEYS = (
         ("GET /pets%2Fdog", "GET /{any+}"),
         ("GET /pets/", "GET /{any+}"),
         ("GET /c%20d", "GET /c d"),
+        ("GET /a%20b", "GET /{any+}"),
         ("GET /", None),
         ("DELETE /elsewhere", None),
     ],

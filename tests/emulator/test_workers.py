@@ -29,6 +29,7 @@ functions:
   children: {handler: app.children, timeout: 1, events: [{httpApi: GET /children}]}
   die: {handler: app.die, events: [{httpApi: GET /die}]}
   leave: {handler: app.leave, events: [{httpApi: GET /leave}]}
+  late: {handler: app.late}
   twins: {handler: app.twins, events: [{httpApi: GET /twins}]}
   close: {handler: app.close, events: [{httpApi: GET /close}]}
 """
@@ -76,6 +77,11 @@ def die(event, context):
 def close(event, context):
     os.closerange(3, 256)
     time.sleep(3)
+
+def late(event, context):
+    (HERE / "begun").touch()
+    time.sleep(0.7)
+    (HERE / "finished").touch()
 
 def leave(event, context):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -216,7 +222,7 @@ def test_a_process_that_dies_is_noticed_at_once(small: Path, path: str, told: st
     with running(small) as started:
         begun = time.monotonic()
         assert started.get(path).status == 500
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2.9  # the handler that closes its channel goes on for 3 seconds
         output = started.wait_for(told)
         assert ("last words" in output) == path.startswith("/die")
         assert started.get("/pid").status == 200
@@ -273,6 +279,15 @@ def test_a_stop_drains_and_leaves_no_process(small: Path) -> None:
         assert started.stop() == 0
     assert not any(map(alive, pids))
     assert all((small / f"drained-{pid}").exists() for pid in pids)
+
+
+def test_a_stop_lets_asynchronous_invocations_finish(small: Path) -> None:
+    with running(small) as started:
+        path, headers = "/2015-03-31/functions/late/invocations", [("X-Amz-Invocation-Type", "Event")]
+        assert started.request("POST", path, b"{}", headers).status == 202
+        eventually((small / "begun").exists)
+        assert started.stop() == 0
+    assert (small / "finished").exists()
 
 
 def test_no_process_outlives_an_emulator_that_was_killed(small: Path) -> None:
