@@ -22,7 +22,7 @@ import apsw
 import msgspec
 
 from shared import clock
-from shared.config import Settings
+from shared.config import Settings, variable
 from shared.database import DatabaseManager, open_database
 from shared.engines import open_engine
 from shared.statements import Statements
@@ -96,7 +96,8 @@ def scratch_copy(original: Classrooms, folder: Path) -> Iterator[Classrooms]:
 
 def settings(path: Path, synchronous: str = "NORMAL") -> Settings:
     """The service's default settings on this file."""
-    return Settings(database_url=f"sqlite:///{path}", synchronous=synchronous)
+    values = {variable("database_url"): f"sqlite:///{path}", variable("synchronous"): synchronous}
+    return Settings.from_environment(values)
 
 
 def open_ours(path: Path, synchronous: str = "NORMAL") -> DatabaseManager:

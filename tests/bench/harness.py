@@ -1,7 +1,8 @@
 """Measuring: crowds of callers, rounds with their variants interleaved, medians.
 
-A machine is never quiet. So the variants of a comparison take turns within every round, in another order each time,
-the first round warms up and is dropped, and what counts is the median of the rounds. Garbage is collected as always.
+A machine is never quiet. So the variants of a comparison take turns within every round, forwards and backwards by
+turns, the first round warms up and is dropped, and what counts is the median of the rounds. Garbage is collected as
+always.
 """
 
 import statistics
@@ -103,7 +104,7 @@ def repeat(call: Call, start: float, seconds: float, sample: Sample) -> None:
     took = sample.latencies.append
     end = start + seconds
     time.sleep(max(0.0, start - clock()))
-    began = after = clock()
+    after = clock()
     while True:
         before = after
         try:
@@ -114,7 +115,7 @@ def repeat(call: Call, start: float, seconds: float, sample: Sample) -> None:
         took(after - before)
         if after >= end:
             break
-    sample.rate = (len(sample.latencies) - sample.failures.total()) / (after - began)
+    sample.rate = (len(sample.latencies) - sample.failures.total()) / (after - start)
 
 
 def time_each(call: Call, calls: int) -> float:
@@ -130,8 +131,7 @@ def interleaved(effort: Effort, variants: Mapping[K, Callable[[], V]]) -> dict[K
     found: dict[K, list[V]] = {name: [] for name in variants}
     names = list(variants)
     for number in range(effort.warm_up + effort.rounds):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
+        for name in reversed(names) if number % 2 else names:
             result = variants[name]()
             if number >= effort.warm_up:
                 found[name].append(result)

@@ -379,8 +379,10 @@ class DatasetteQueue(Writes):
         calls = [self.caller(number) for number in range(callers)]
         await calls[0]()  # type: ignore[misc]
         samples = [Sample() for _ in calls]
-        end = time.perf_counter() + seconds
-        await asyncio.gather(*(_repeat(call, end, sample) for call, sample in zip(calls, samples, strict=True)))
+        start = time.perf_counter()
+        await asyncio.gather(
+            *(_repeat(call, start, seconds, sample) for call, sample in zip(calls, samples, strict=True))
+        )
         for sample in samples[1:]:
             samples[0].add(sample)
         return samples[0]
@@ -400,18 +402,18 @@ class DatasetteQueue(Writes):
         self._database.close()
 
 
-async def _repeat(call: Any, end: float, sample: Sample) -> None:
+async def _repeat(call: Any, start: float, seconds: float, sample: Sample) -> None:
     """`harness.repeat` for a coroutine."""
     read = time.perf_counter
-    began = after = read()
+    after = read()
     while True:
         before = after
         await call()
         after = read()
         sample.latencies.append(after - before)
-        if after >= end:
+        if after >= start + seconds:
             break
-    sample.rate = len(sample.latencies) / (after - began)
+    sample.rate = len(sample.latencies) / (after - start)
 
 
 def _draft(target: tuple[str, str]) -> MessageDraft:

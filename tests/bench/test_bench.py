@@ -104,7 +104,7 @@ def test_crowd_counts_what_was_done_and_what_failed() -> None:
     sample = crowd([call], 0.05)
     succeeded = len(sample.latencies) - sample.failures.total()
     assert abs(succeeded - sample.failures.total()) <= 1
-    assert sample.rate == pytest.approx(succeeded / sum(sample.latencies), rel=0.05)
+    assert sample.rate == pytest.approx(succeeded / sum(sample.latencies), rel=0.2)
     assert set(sample.failures) == {"LookupError: now and then"}
 
 
