@@ -14,7 +14,7 @@ def handler(request: Request) -> Response:
         200,
         {
             "valid": True,
-            "session_id": request.session_id.lower(),
+            "session_id": request.session_id,
             "user_id": query.user_id,
             "role": query.role,
         },

@@ -17,6 +17,7 @@ import msgspec
 
 from shared import errors, requests
 from shared.entities import IdempotencyKey
+from shared.identifiers import canonical
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ class Request:
 
     @property
     def session_id(self) -> str:
-        """The path parameter, as it was sent."""
-        return str((self._event.get("pathParameters") or {}).get("session_id") or "")
+        """The path parameter, in its canonical form where it has one."""
+        sent = str((self._event.get("pathParameters") or {}).get("session_id") or "")
+        return canonical(sent) or sent
 
     def query(self, kind: type[T]) -> T:
         """The typed query. Raises `InvalidRequestError`."""

@@ -51,6 +51,7 @@ class MessageManager:
         rules.check_user_id(draft.from_user)
         rules.check_role(role)
         rules.check_recipient_form(draft.type, draft.to_user)
+        draft = msgspec.structs.replace(draft, session_id=rules.session_key(draft.session_id))
         students = self._sessions.roster(draft.session_id, must_be_active=False)
 
         def admit() -> None:
@@ -73,11 +74,12 @@ class MessageManager:
         if reader is not None:
             rules.check_user_id(reader.user_id)
             rules.check_role(reader.role)
-        query = ("messages", session_id.lower(), reader)
+        key = rules.session_key(session_id)
+        query = ("messages", key, reader)
         after = paging.position(cursor, query, _Sequence) or 0
-        students = self._sessions.roster(session_id, must_be_active=False)
+        students = self._sessions.roster(key, must_be_active=False)
         student_id = reader.user_id if reader is not None and reader.role == STUDENT else None
         if student_id is not None and student_id not in students:
             raise UnauthorizedError
-        found = self._database.get_session_history(session_id.lower(), student_id, after, limit)
+        found = self._database.get_session_history(key, student_id, after, limit)
         return MessagePage(found.messages, paging.cursor(query, found.last) if found.more else None)

@@ -10,6 +10,7 @@ from shared.entities import (
     STUDENT,
     STUDENT_MESSAGE_TYPES,
 )
+from shared.identifiers import canonical
 
 MAX_NAME_CHARACTERS = 200
 MAX_CONTENT_BYTES = 65_536
@@ -27,6 +28,14 @@ _WRITTEN = _JOINERS | _SPACES
 def is_user_id(text: str) -> bool:
     """1 to 50 of `A-Z a-z 0-9 _ -`; also the form of a message's context."""
     return _USER_ID.fullmatch(text) is not None
+
+
+def session_key(session_id: str) -> str:
+    """A session id as it is stored. Raises `SessionNotFoundError` for what cannot be one."""
+    key = canonical(session_id)
+    if key is None:
+        raise errors.SessionNotFoundError
+    return key
 
 
 def check_name(name: str) -> None:

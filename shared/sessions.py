@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from shared import clock, paging, rules
 from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
-from shared.errors import SessionEndedError, SessionNotFoundError, UnauthorizedError
+from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
 from shared.warm_cache import CachedSession, WarmCache
 
@@ -69,7 +69,7 @@ class SessionManager:
 
     def get_session(self, session_id: str) -> Session:
         """A session with its status of this moment. Raises `SessionNotFoundError`."""
-        key = _key(session_id)
+        key = rules.session_key(session_id)
         cached = self._cache.get(key)
         if cached is not None and self._still_active(key):
             return cached.session
@@ -77,7 +77,7 @@ class SessionManager:
 
     def end_session(self, session_id: str) -> Session:
         """End an active session. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`."""
-        key = _key(session_id)
+        key = rules.session_key(session_id)
         session = self._database.update_session(key)
         self._cache.drop(key)
         log.info("ended session %s", key)
@@ -109,7 +109,7 @@ class SessionManager:
 
     def roster(self, session_id: str, *, must_be_active: bool) -> frozenset[str]:
         """The students of a session. Raises `SessionNotFoundError`, and `SessionEndedError` where it must be active."""
-        key = _key(session_id)
+        key = rules.session_key(session_id)
         cached = self._cache.get(key)
         if cached is None:
             return self._look_up(key, must_be_active).students
@@ -147,13 +147,6 @@ class SessionManager:
         if must_be_active:
             raise SessionEndedError
         return CachedSession(session, frozenset(session.student_ids))
-
-
-def _key(session_id: str) -> str:
-    key = canonical(session_id)
-    if key is None:
-        raise SessionNotFoundError
-    return key
 
 
 def _row_bytes(session: Session) -> int:

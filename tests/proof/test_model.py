@@ -180,7 +180,7 @@ class Service(RuleBasedStateMachine):
 
     @rule(
         where=containers,
-        room=rooms,
+        room=any_room,
         said=st.lists(messages(), min_size=1, max_size=6),
         key=keys,
         reader=readers,
