@@ -72,7 +72,7 @@ class InvokeApi:
             return Response(status_code=204)
         request_id = ids.invocation()
         headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": "$LATEST"}
-        call = self.functions.invoke(function, payload, client_context=context, request_id=request_id)
+        call = self._call(function, payload, context, request_id)
         if kind == "Event":
             task = asyncio.ensure_future(call)
             self.background.add(task)
@@ -87,6 +87,12 @@ class InvokeApi:
             tail = self.functions.logs.of(request_id)
             headers["X-Amz-Log-Result"] = base64.b64encode(tail).decode()
         return Response(outcome.payload, headers=headers, media_type="application/json")
+
+    async def _call(self, function: Function, payload: bytes, context: str, request_id: str) -> Outcome:
+        outcome = await self.functions.invoke(function, payload, client_context=context, request_id=request_id)
+        told = "ok" if outcome.fault is None else outcome.fault.value
+        self.gateway.console.line(f"INVOKE  {function.full_name}  {told}  {outcome.duration:.1f} ms  {function.name}")
+        return outcome
 
     async def list(self, _: Request) -> Response:
         """ListFunctions."""

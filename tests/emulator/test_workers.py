@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
+import json
 import os
 import signal
 import threading
@@ -29,6 +31,7 @@ functions:
   children: {handler: app.children, timeout: 1, events: [{httpApi: GET /children}]}
   die: {handler: app.die, events: [{httpApi: GET /die}]}
   leave: {handler: app.leave, events: [{httpApi: GET /leave}]}
+  memory: {handler: app.memory}
   late: {handler: app.late}
   twins: {handler: app.twins, events: [{httpApi: GET /twins}]}
   close: {handler: app.close, events: [{httpApi: GET /close}]}
@@ -77,6 +80,10 @@ def die(event, context):
 def close(event, context):
     os.closerange(3, 256)
     time.sleep(3)
+
+def memory(event, context):
+    bytearray(event["kilobytes"] * 1024)
+    return int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 def late(event, context):
     (HERE / "begun").touch()
@@ -242,6 +249,20 @@ def test_memory_is_enforced_when_asked(small: Path) -> None:
         assert started.get("/grow").body == b"300000000"
 
 
+def test_the_report_tells_the_true_peak_of_memory(small: Path) -> None:
+    with running(small) as started:
+        peaks = []
+        for kilobytes in (0, 10_000, 0, 90_000, 0):
+            body, headers = json.dumps({"kilobytes": kilobytes}).encode(), [("X-Amz-Log-Type", "Tail")]
+            answer = started.request("POST", "/2015-03-31/functions/memory/invocations", body, headers)
+            log = base64.b64decode(answer.header("x-amz-log-result") or "").decode()
+            told = int(log.split("Max Memory Used: ")[1].split()[0])
+            assert abs(told - answer.json / 1024) < 2
+            peaks.append(told)
+        assert peaks == sorted(peaks)
+        assert peaks[0] < peaks[1] < peaks[3]
+
+
 def test_changed_code_runs_at_the_next_request(small: Path) -> None:
     (small / "helper.py").write_text("VALUE = 1\n")
     module = "import helper\ndef pid(event, context):\n    return helper.VALUE\n"
@@ -287,6 +308,7 @@ def test_a_stop_lets_asynchronous_invocations_finish(small: Path) -> None:
         assert started.request("POST", path, b"{}", headers).status == 202
         eventually((small / "begun").exists)
         assert started.stop() == 0
+        assert "INVOKE  small-dev-late  ok  " in started.output()
     assert (small / "finished").exists()
 
 
