@@ -28,7 +28,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:conformance-dev-context"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(emulator: Emulator) -> Iterator[Any]:
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
     config = Config(retries={"max_attempts": 0}, read_timeout=20)
