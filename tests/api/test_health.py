@@ -99,3 +99,10 @@ def test_an_unhealthy_service_has_the_same_fields(database: Path) -> None:
     warm.reset()
     database.write_bytes(b"This is no database. " * 500)
     assert call("health").body.keys() == healthy
+
+
+def test_a_schema_that_does_not_match_is_told_without_sql(database: Path, classroom: Classroom) -> None:
+    run_sql(database, "DROP TABLE messages")
+    answer = call("health")
+    words = ("CREATE TABLE", "SELECT", "sqlite", "Traceback", str(database.parent))
+    assert (answer.status, [word for word in words if word in answer.text]) == (503, [])

@@ -74,12 +74,12 @@ def test_a_running_clock_gives_times_of_the_same_form(classroom: Classroom) -> N
 
 
 @pytest.fixture
-def far_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def far_zone() -> Iterator[None]:
     """Let the machine stand in a zone eleven hours ahead."""
-    monkeypatch.setenv("TZ", "XXX-11")
-    time.tzset()
-    yield
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "XXX-11")
+        time.tzset()
+        yield
     time.tzset()
 
 
