@@ -56,6 +56,14 @@ def test_the_classroom(port: int) -> None:
     assert masked(ran.stdout).splitlines() == [masked(line) for line in printed]
 
 
+def test_the_emulators_commands() -> None:
+    for console in blocks("The emulator", "console"):
+        command, _, printed = console.partition("\n")
+        shell = command.removeprefix("$ ").replace(".venv/bin/python", sys.executable)
+        ran = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        assert ran.stdout == printed
+
+
 def test_one_function_from_python() -> None:
     (example,) = blocks("One function, from Python", "python")
     subprocess.run([sys.executable, "-c", example], cwd=ROOT, check=True, timeout=60)
