@@ -100,6 +100,15 @@ def test_base64_that_is_none_is_refused(classroom: Classroom, name: str, body: s
 
 
 @pytest.mark.parametrize("name", WITH_A_BODY)
+@pytest.mark.parametrize("junk", ["*", "!", "=", "\u00e9"])
+def test_base64_with_junk_within_is_refused(classroom: Classroom, name: str, junk: str) -> None:
+    encoded = base64.b64encode(valid(name).encode()).decode()
+    made = event(name, classroom.id if name == "store" else None)
+    refused = invoke(name, made | {"body": encoded[:8] + junk + encoded[8:], "isBase64Encoded": True})
+    assert (refused.refusal, unchanged(classroom)) == ((400, "invalid_request"), True)
+
+
+@pytest.mark.parametrize("name", WITH_A_BODY)
 def test_a_duplicate_key_is_refused(classroom: Classroom, name: str) -> None:
     fields = valid(name)[1:-1]
     refused = send(classroom, name, f"{{{fields}, {fields}}}")
@@ -284,6 +293,12 @@ def test_a_number_that_is_none_is_refused(classroom: Classroom, number: str, aro
 def test_a_lone_surrogate_is_refused(classroom: Classroom, text: str, around: str) -> None:
     refused = send_content(classroom, around.format(text))
     assert (refused.status, refused.refusal[1] in ("invalid_content", "invalid_request")) == (400, True)
+
+
+@pytest.mark.parametrize(("name", "text"), [("create", "Algebra"), ("store", "Good morning")])
+def test_a_lone_surrogate_that_is_not_escaped_is_refused(classroom: Classroom, name: str, text: str) -> None:
+    refused = send(classroom, name, valid(name).replace(text, text + "\ud800"))
+    assert (refused.status, unchanged(classroom)) == (400, True)
 
 
 @pytest.mark.parametrize("field", ["name", "instructor_id"])
