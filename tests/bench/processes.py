@@ -21,6 +21,7 @@ WRITERS: tuple[type[Writes], ...] = (OursStore, RawImmediate)
 
 _LONGER = 5  # times a measurement's usual length, and twice that for the most processes: long waits want to be seen
 _THREADS = 8  # in each process, in the widest measurement
+_STARVED = 1.0  # seconds
 _HEAD_START = 0.02  # seconds in which every process hears when to start
 
 Variant = tuple[str, int, int, type[Writes]]
@@ -48,12 +49,16 @@ def run(effort: Effort, folder: Path) -> Section:
         if effort.starvation:
             table = _starvation(fleet, original, most, effort.starvation)
             section.tables.append(table)
-            section.targets += _starvation_targets(table, most)
     section.notes = [
         "jain: Jain's index of the processes' shares, 1 when all write equally often, 1/n when one does it all",
         "busy: calls that were refused because the database was locked, in all rounds; no write is tried again",
         "BEGIN IMMEDIATE: sqlite3 with a busy time-out of 5 s and the service's statements",
     ]
+    if effort.starvation:
+        section.targets += _starvation_targets(table, most)
+        section.notes.append(
+            f"starved is here who waits for longer than {_STARVED:g} s: a bound of this benchmark's own"
+        )
     return section
 
 
@@ -108,7 +113,9 @@ def _starvation_targets(table: Table, processes: int) -> list[Target]:
     ours = [row for row in table.rows if row["writer"].endswith(f", {OursStore.name}")]
     return [
         at_most(
-            f"{row['writer']}, {processes} processes: a process's longest wait in seconds", row["max ms"] / 1000, 1.0
+            f"{row['writer']}, {processes} processes: a process's longest wait in seconds",
+            row["max ms"] / 1000,
+            _STARVED,
         )
         for row in ours
     ]
