@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlencode
@@ -83,7 +84,12 @@ class Answer:
 
 def golden(name: str) -> Json:
     """Return the event that the gateway sends for a plain call of this function."""
-    return cast(Json, json.loads((EVENTS / f"{name}.json").read_text("utf-8")))
+    return cast(Json, json.loads(_golden_text(name)))
+
+
+@cache
+def _golden_text(name: str) -> str:
+    return (EVENTS / f"{name}.json").read_text("utf-8")
 
 
 def event(
