@@ -5,16 +5,17 @@ PORT   ?= 8080
 STAGE  ?= dev
 
 BIN := .venv/bin
+ZIP := .serverless/switchboard-sessions.zip
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test lint types imports format bench proof clean
+.PHONY: help run test lint types imports format bench proof package clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
-	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE)
+	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
 
 test: .venv/test.stamp lint types imports  ## Lint, types, import rules, all tests
 	@$(BIN)/python -m pytest
@@ -39,8 +40,14 @@ bench: .venv/bench.stamp  ## Measure, side by side in one run; tables, pictures 
 proof: .venv/test.stamp  ## Ten minutes of random calls from many processes, some killed, then check every promise
 	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill
 
-clean:  ## Remove the virtual environment and every cache (no database)
+# Files go into the zip with the modes they have here, and Lambda reads them as somebody else: hence the umask.
+package: node_modules/.wheels.stamp | $(BIN)/python  ## Build the zip that deploys (STAGE=dev; needs npm)
+	@umask 022; PATH="$(abspath $(BIN)):$$PATH" node_modules/.bin/osls package --stage $(STAGE)
+	@echo "$(ZIP): $$(($$(wc -c < $(ZIP)) / 1024)) KiB"
+
+clean:  ## Remove the virtual environment, node_modules and every cache (no database)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
+	@rm -rf node_modules .serverless
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -62,4 +69,16 @@ clean:  ## Remove the virtual environment and every cache (no database)
 .venv/bench.stamp: tests/bench/requirements.txt .venv/test.stamp
 	@echo "Installing the benchmarks' packages into .venv"
 	@$(PIP) -r tests/bench/requirements.txt
+	@touch $@
+
+node_modules/.stamp: package.json package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "Node.js with npm is needed to package: on Debian, apt-get install nodejs npm"; exit 1; }
+	@echo "Installing the packager into node_modules"
+	@npm ci --engine-strict --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
+	@touch $@
+
+# The plugin keeps the wheels' content by the names of the requirements alone, whatever else the settings say.
+node_modules/.wheels.stamp: serverless.yml functions/requirements.txt node_modules/.stamp
+	@rm -rf node_modules/.cache/python-requirements
 	@touch $@
