@@ -1,0 +1,1 @@
+"""What deploys: packaged for real, never sent anywhere."""

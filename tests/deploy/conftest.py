@@ -1,0 +1,117 @@
+"""`make package`, once, in a copy of the project."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from emulator.loading import load
+from emulator.manifest import Manifest
+
+Resources = dict[str, dict[str, Any]]
+
+ROOT = Path(__file__).parents[2]
+COPY = ROOT / ".venv" / "package"
+"""Where the copy stands. It stays, because its node_modules take a while to install."""
+
+NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "bench-results", "*.db*")
+LITTER = ("functions/__pycache__/end.cpython-313.pyc", "shared/migrations/notes.pyc", "functions/.env", "classroom.db")
+"""Files that a real checkout may have, and that nobody wants deployed."""
+
+NOT_PASSED = ("AWS_", "SWITCHBOARD_", "MAKE", "MFLAGS")
+NO_ACCOUNT = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """What `make package` has made, and what it said."""
+
+    project: Path
+    """The copy of the project, litter included."""
+    output: str
+    zip: Path
+    templates: tuple[Path, ...]
+    """CloudFormation: what creates the stack, then the whole of it."""
+
+    @property
+    def names(self) -> set[str]:
+        """The files in the zip."""
+        with zipfile.ZipFile(self.zip) as archive:
+            return {entry.filename for entry in archive.infolist() if not entry.is_dir()}
+
+
+def make_package(folder: Path, **environ: str) -> str:
+    """Run `make package` there, with no account and a private umask; what it said."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
+    made = subprocess.run(
+        ["make", "package", f"BIN={Path(sys.executable).parent}"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**kept, **NO_ACCOUNT, **environ},
+        umask=0o077,
+    )
+    assert made.returncode == 0, made.stdout
+    return made.stdout
+
+
+def _fresh(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "node_modules":
+            shutil.rmtree(entry)
+        elif not entry.is_dir():
+            entry.unlink()
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED, dirs_exist_ok=True)
+    for name in LITTER:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.fixture
+def manifest(package: Package, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    """serverless.yml as the emulator understands it, with the stage and the environment of the package."""
+    monkeypatch.delenv("SWITCHBOARD_DATABASE_URL")
+    return load(package.project / "serverless.yml", {"stage": "dev"})
+
+
+@pytest.fixture(scope="package")
+def resources(package: Package) -> Resources:
+    """What CloudFormation is to make, by logical names."""
+    return cast(Resources, json.loads(package.templates[-1].read_text())["Resources"])
+
+
+def of_type(resources: Resources, kind: str) -> Resources:
+    """The properties of all resources of a type, by their logical names."""
+    return {name: entry["Properties"] for name, entry in resources.items() if entry["Type"] == kind}
+
+
+@pytest.fixture(scope="package")
+def package() -> Iterator[Package]:
+    """The package of the project as it is; nobody else packages here meanwhile."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is missing: on Debian, apt-get install nodejs npm")
+    COPY.mkdir(parents=True, exist_ok=True)
+    with COPY.with_name("package.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fresh(COPY)
+        output = make_package(COPY)
+        made = COPY / ".serverless"
+        templates = tuple(made / f"cloudformation-template-{kind}-stack.json" for kind in ("create", "update"))
+        yield Package(COPY, output, made / "switchboard-sessions.zip", templates)
