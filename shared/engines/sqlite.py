@@ -9,6 +9,7 @@ What becomes of files that are deleted, replaced or damaged under the process is
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,6 +53,7 @@ class SqliteEngine:
         self._lock: ProcessLock | None = None
         self._log_pages = 0
         self._next_checkpoint = _CHECKPOINT_PAGES
+        self._closing = threading.Lock()
         self._closed = False
         self._process = os.getpid()
         self.dialect = _Dialect(self)
@@ -229,17 +231,20 @@ class SqliteEngine:
     def close(self) -> None:
         """Close what is open; the log is moved into the file by whoever closes last, when the lock is to be had."""
         self._closed = True
+        self._connections.readers.close()
+        with self._closing:
+            if self._lock is not None:
+                if self._lock.acquire(clock.elapsed() + _CLOSE_PATIENCE):
+                    self._close_writer()
+                self._lock.close()
+                self._lock = None
+
+    def _close_writer(self) -> None:
         connections = self._connections
-        connections.readers.close()
-        if self._lock is not None and self._lock.acquire(clock.elapsed() + _CLOSE_PATIENCE):
-            if connections.writer is not None and connections.in_place() and connections.log_in_place():
-                with suppress(apsw.Error):
-                    connections.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            connections.drop_writer()
-            self._lock.release()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if connections.writer is not None and connections.in_place() and connections.log_in_place():
+            with suppress(apsw.Error):
+                connections.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        connections.drop_writer()
 
     def _process_lock(self) -> ProcessLock:
         self._check_open()

@@ -26,6 +26,7 @@ from shared import clock, errors
 from shared.engines.process_lock import ProcessLock
 from shared.engines.sqlite_errors import DAMAGE, SUSPICIOUS, busy, cause, from_errno, translate, unavailable
 from shared.engines.sqlite_files import NONE, Files, identity, in_use, size
+from shared.engines.sqlite_forks import Openings
 from shared.engines.sqlite_readers import Readers
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Connections:
         self._pragmas = (*pragmas, ("busy_timeout", busy_timeout_ms))
         self._busy_timeout_ms = busy_timeout_ms
         self._name = str(path)
+        self._openings = Openings(self._name, self._close_idle)
         self._log_name = self._name + "-wal"
         self._files: Files | None = None  # those that the connections are on, or were on last
         self._size = 0  # of the database file, when it was looked at last
@@ -58,7 +60,9 @@ class Connections:
         flags = apsw.SQLITE_OPEN_READWRITE if self.exists() else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         connection: apsw.Connection | None = None
         try:
-            connection = apsw.Connection(self._name, flags=flags)
+            with self._openings.one() as opened:
+                connection = apsw.Connection(self._name, flags=flags)
+                opened(connection)
             connection.set_busy_timeout(self._busy_timeout_ms if patience_ms is None else patience_ms)
             for name, value in self._pragmas:
                 connection.execute(f"PRAGMA {name} = {value}")
@@ -108,6 +112,23 @@ class Connections:
         """Have every reader opened anew before its next use."""
         readers, self.readers = self.readers, Readers(self._open_reader)
         readers.close()
+
+    def _close_idle(self, shut: Callable[[], object], deadline: float) -> None:
+        # The lock comes first: who has it and is about to open the writer would wait for what `shut` keeps shut.
+        lock = None
+        with suppress(errors.DatabaseError):
+            lock = open_lock(self.path)
+        alone = lock is not None and lock.acquire(deadline)
+        if alone and not (self.in_place() and self.log_in_place()):
+            with suppress(errors.DatabaseError):
+                self.follow()
+        shut()
+        if self.in_place() and self.log_in_place():  # or nobody would hold the log that is still to be saved
+            self.close_readers()
+            if alone:
+                self.drop_writer()
+        if lock is not None:
+            lock.close()
 
     def _open_reader(self) -> apsw.Connection:
         try:

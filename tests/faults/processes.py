@@ -34,8 +34,7 @@ class Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.kill()
-        os.close(self._pipe)
+        self.close()
 
     def report(self, patience: float = PATIENCE) -> Any:
         """The next report; raises when there is none in time, or none any more."""
@@ -75,6 +74,11 @@ class Child:
                 os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self._reaped = True
+
+    def close(self) -> None:
+        """Kill it and forget what it reported."""
+        self.kill()
+        os.close(self._pipe)
 
 
 def apart(work: Callable[[], Any]) -> Any:

@@ -228,18 +228,22 @@ def test_a_file_that_a_foreign_program_made_shorter_and_left_whole_is_used(
 def test_a_file_that_took_the_place_while_the_log_stayed_is_refused_when_it_is_in_use_already(
     classroom: Classroom, texts: list[str], database: Path
 ) -> None:
-    backup = back_up(database)
-    classroom.say("after the backup")
-    backup.replace(database)
-    shutil.copy(database, database.with_name("copy"))
-
     def foreign(report: Report) -> None:
+        report("ready")
+        os.kill(os.getpid(), signal.SIGSTOP)
         connection = apsw.Connection(str(database))
         connection.execute("SELECT count(*) FROM sessions").fetchall()
         report("open")
         os.kill(os.getpid(), signal.SIGSTOP)
 
     with Child(foreign) as child:
+        child.report()
+        child.wait_until_stopped()
+        backup = back_up(database)
+        shutil.copy(backup, database.with_name("copy"))
+        classroom.say("after the backup")
+        backup.replace(database)
+        child.go_on()
         child.report()
         assert refusals(READS + WRITES, classroom) == UNAVAILABLE
         assert health() == (503, "database file was replaced")

@@ -39,7 +39,8 @@ def free(path: Path) -> None:
 
 
 def test_a_read_only_file_at_a_cold_start(classroom: Classroom, database: Path, protect: Protect) -> None:
-    serves(classroom, texts := [])
+    texts: list[str] = []
+    serves(classroom, texts)
     warm.reset()
     protect(database)
     assert refusals((*WRITES, "end"), classroom) == READ_ONLY
@@ -53,7 +54,8 @@ def test_a_read_only_file_at_a_cold_start(classroom: Classroom, database: Path, 
 
 
 def test_a_log_that_becomes_read_only(classroom: Classroom, database: Path, protect: Protect) -> None:
-    serves(classroom, texts := [])
+    texts: list[str] = []
+    serves(classroom, texts)
     log = database.with_name(database.name + "-wal")
     protect(log)
     assert refusals((*WRITES, "end"), classroom) == READ_ONLY
@@ -82,7 +84,8 @@ def test_a_file_that_becomes_read_only_under_the_process_loses_nothing(
 def test_a_disk_that_is_mounted_read_only(make_disk: MakeDisk) -> None:
     folder = make_disk(2000)
     room = open_classroom()
-    serves(room, texts := [])
+    texts: list[str] = []
+    serves(room, texts)
     warm.reset()
     system("mount", "-o", "remount,ro", folder)
     assert refusals(WRITES, room) <= READ_ONLY | {(503, "database_unavailable")}
