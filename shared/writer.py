@@ -21,6 +21,7 @@ Invariants
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -35,6 +36,7 @@ Write = Callable[[Connection, bool], T]
 """What a write does inside its transaction: (connection, repeat) -> result; it may raise to undo itself."""
 
 _BATCH = 256  # writes in one transaction, so that nobody waits for an endless one
+_COMPANY = 16  # batches of a lone write, before company is no more expected
 _CLOSE_PATIENCE = 30.0  # seconds that `close` waits for the queue, longer than any write may take
 
 
@@ -95,6 +97,7 @@ class Writer:
         self._queue: deque[_Task[Any]] = deque()
         self._leading = False
         self._closing = threading.Event()
+        self._company = 0  # for how many batches more others are to be expected
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
@@ -228,6 +231,15 @@ class Writer:
         finally:
             self._engine.release()
             self._hand_on(task, undone)
+        self._yield_to_company(len(batch))
+
+    def _yield_to_company(self, writes: int) -> None:
+        """Let those that were just woken have the interpreter, or this thread may write on alone for milliseconds."""
+        if writes > 1:
+            self._company = _COMPANY
+        if self._company:
+            self._company -= 1
+            time.sleep(0)
 
     def _take(self, batch: list[_Task[Any]]) -> None:
         """Fill the batch from the front of the queue; a task that wants to be alone is."""

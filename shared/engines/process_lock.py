@@ -23,9 +23,9 @@ from pathlib import Path
 
 from shared import clock
 
-_TURN = 0.001  # seconds from first getting through that others in line may be left waiting
+_TURN = 0.003  # seconds from first getting through that others in line may be left waiting
 _NEXT_PAUSE = 0.000_01  # seconds between two looks of the next in line; the kernel adds some 60 µs
-_PAUSE = 0.000_5  # seconds between two looks of those behind: half a turn
+_PAUSE = 0.001  # seconds between two looks of those behind
 _PATIENCE = 0.1  # seconds after which the line's order gives way to an open gate
 
 _MARK = b"Keep this file beside its database: it shows that there is one. Delete both or neither.\n"

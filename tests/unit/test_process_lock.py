@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared import clock
+from shared.engines import process_lock
 from shared.engines.process_lock import ProcessLock
 
 HOLD = """
@@ -105,7 +106,7 @@ def test_who_was_just_through_does_not_push_in_for_longer_than_its_turn(tmp_path
     greedy.release()
     assert greedy.acquire(clock.elapsed()), "its turn goes on"
     greedy.release()
-    time.sleep(0.002)
+    time.sleep(2 * process_lock._TURN)
     assert not greedy.acquire(clock.elapsed())
     waiting._set(fcntl.F_UNLCK, ticket)
     assert greedy.acquire(clock.elapsed())
