@@ -227,7 +227,11 @@ class DatabaseManager:
 def open_database(settings: Settings) -> DatabaseManager:
     """The database that the settings name, its schema up to date. Raises `ConfigurationError`, `DatabaseError`."""
     engine = open_engine(settings)
-    schema.ensure(engine)
+    try:
+        schema.ensure(engine)
+    except BaseException:
+        engine.close()
+        raise
     writer = Writer(
         engine,
         queue_size=settings.queue_size,

@@ -65,7 +65,11 @@ def _start() -> Environment:
             logging.getLogger("shared").setLevel(settings.log_level)
             database = open_database(settings)
             manager = SessionManager(database, settings.cache_size)
-            manager.load_active_sessions()
+            try:
+                manager.load_active_sessions()
+            except BaseException:
+                database.close()
+                raise
             _environment = Environment(database, manager, MessageManager(database, manager), clock.elapsed())
         return _environment
 
