@@ -3,12 +3,13 @@
 import copy
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
 from shared import warm
 from tests.conftest import Classroom, call, golden
-from tests.faults.observing import READS, WRITES, health, refusals, serves
+from tests.faults.observing import READS, WRITES, bytes_of, health, overwrite, refusals, serves
 from tests.faults.processes import apart
 
 UNAVAILABLE = {(503, "database_unavailable")}
@@ -75,3 +76,16 @@ def test_too_many_open_files_in_a_warm_container(classroom: Classroom) -> None:
         serves(classroom, texts)
 
     apart(work)
+
+
+def test_cold_starts_that_fail_leave_no_file_open(classroom: Classroom, database: Path) -> None:
+    warm.reset()
+    content = bytes_of(database)
+    overwrite(database, 0, bytes(100))
+    refusals(READS + WRITES)
+    before = sum(map(is_open, range(1000)))
+    for _ in range(10):
+        assert refusals(READS + WRITES) == {(503, "database_corrupt")}
+    assert sum(map(is_open, range(1000))) <= before
+    overwrite(database, 0, content)
+    serves(classroom, [])

@@ -227,3 +227,14 @@ def test_a_container_frozen_while_it_waits_holds_nobody_up(classroom: Classroom,
         waiting.go_on()
         assert call("get", waiting.report()).status == 200
     sound(database)
+
+
+def test_health_answers_in_its_own_time_and_not_in_a_writers(
+    classroom: Classroom, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "8000")
+    warm.reset()
+    assert refusals(READS, classroom) == set()
+    with container_in_a_write(database):
+        assert health() == BUSY_HEALTH
+    serves(classroom, [])
