@@ -101,6 +101,8 @@ def test_a_disk_that_is_mounted_read_only(make_disk: MakeDisk) -> None:
 def test_a_folder_of_somebody_else(classroom: Classroom, database: Path, log: str) -> None:
     texts = ["first"]
     classroom.say("first")
+    refusals(READS)  # and imported what somebody else may not read
+    health()
     if log == "moved into the file":
         warm.reset()
     opened = [folder for folder in database.parents if folder.stat().st_mode & 0o5 != 0o5]
