@@ -5,7 +5,7 @@ or older database brings it up to date; one that starts on a newer database refu
 """
 
 import logging
-from pathlib import Path
+import os
 
 from peewee import PeeweeException
 
@@ -16,7 +16,7 @@ from shared.models import MODELS
 
 log = logging.getLogger(__name__)
 
-_DIRECTORY = Path(__file__).with_name("migrations")
+_DIRECTORY = os.path.join(os.path.dirname(__file__), "migrations")
 _PATIENCE = 20.0  # seconds to wait for another container that is migrating
 
 
@@ -27,7 +27,7 @@ def ensure(engine: Engine) -> None:
     from playhouse.migrations import Runner
 
     with engine.exclusive(clock.elapsed() + _PATIENCE), engine.dialect.connection_context():
-        applied = Runner(engine.dialect, str(_DIRECTORY)).up()
+        applied = Runner(engine.dialect, _DIRECTORY).up()
     if applied:
         log.info("migrated the database: %s", ", ".join(applied))
 
@@ -46,7 +46,7 @@ def difference(engine: Engine) -> str:
 def _pending(engine: Engine) -> set[str]:
     applied = _applied(engine)
     try:
-        known = {path.stem for path in _DIRECTORY.glob("[0-9]*.py")}
+        known = {name.removesuffix(".py") for name in os.listdir(_DIRECTORY) if name[0].isdigit()}
     except OSError as error:  # too many open files, that is
         raise engine.failure(error) or error from error
     if newer := applied - known:

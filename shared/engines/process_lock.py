@@ -19,7 +19,6 @@ import os
 import struct
 import time
 import weakref
-from pathlib import Path
 
 from shared import clock
 
@@ -39,12 +38,12 @@ _UNLOCKED = struct.pack("h", fcntl.F_UNLCK)
 class ProcessLock:
     """Not reentrant and not for several threads at once: the single writer's queue stands in front of it."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: str) -> None:
         """Open (and create) the lock files beside `database`; raises `OSError`."""
         self._turn_began = 0.0
-        self._gate = _open(database.with_name(database.name + "-lock"))
+        self._gate = _open(database + "-lock")
         try:
-            self._line = _open(database.with_name(database.name + "-line"))
+            self._line = _open(database + "-line")
         except OSError:
             os.close(self._gate)
             raise
@@ -137,5 +136,5 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-def _open(path: Path) -> int:
+def _open(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -269,7 +269,7 @@ class _Dialect(APSWDatabase):  # type: ignore[misc]
     """peewee's view of the engine's file: the same connections, with the same pragmas."""
 
     def __init__(self, engine: SqliteEngine) -> None:
-        super().__init__(str(engine.path), lock_type="IMMEDIATE")
+        super().__init__(engine.path, lock_type="IMMEDIATE")
         self._engine = engine
         self.errno = 0  # the system's error number of the connection that was closed last
 

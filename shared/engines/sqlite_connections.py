@@ -18,7 +18,6 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import apsw
 
@@ -38,16 +37,15 @@ _CHECK_PATIENCE = 3.0  # seconds that a file may take to be read through
 class Connections:
     """The pool of readers and the one writer. The writer, and `follow`, are for who has the lock across processes."""
 
-    def __init__(self, path: Path, pragmas: tuple[tuple[str, str | int], ...], busy_timeout_ms: int) -> None:
+    def __init__(self, path: str, pragmas: tuple[tuple[str, str | int], ...], busy_timeout_ms: int) -> None:
         """Nothing is opened before the first use; pragmas are set in their order."""
         self.path = path
         self.readers = Readers(self._open_reader)
         self.writer: apsw.Connection | None = None
         self._pragmas = (*pragmas, ("busy_timeout", busy_timeout_ms))
         self._busy_timeout_ms = busy_timeout_ms
-        self._name = str(path)
-        self._openings = Openings(self._name, self._close_idle)
-        self._log_name = self._name + "-wal"
+        self._openings = Openings(self.path, self._close_idle)
+        self._log_name = self.path + "-wal"
         self._files: Files | None = None  # those that the connections are on, or were on last
         self._size = 0  # of the database file, when it was looked at last
         self._suspect = False  # the writer is to be opened anew
@@ -61,7 +59,7 @@ class Connections:
         connection: apsw.Connection | None = None
         try:
             with self._openings.one() as opened:
-                connection = apsw.Connection(self._name, flags=flags)
+                connection = apsw.Connection(self.path, flags=flags)
                 opened(connection)
             connection.set_busy_timeout(self._busy_timeout_ms if patience_ms is None else patience_ms)
             for name, value in self._pragmas:
@@ -79,9 +77,9 @@ class Connections:
 
     def exists(self) -> bool:
         """Whether the database was made already; raises where it was made and is gone, or was emptied."""
-        if size(self._name):
+        if size(self.path):
             return True
-        if self._files or identity(self._log_name) != NONE or size(self._name + "-lock"):
+        if self._files or identity(self._log_name) != NONE or size(self.path + "-lock"):
             log.error("%s is missing or empty, and what is left shows that it was not: restore it", self.path)
             raise errors.DatabaseUnavailableError("database file is missing")
         return False
@@ -159,7 +157,7 @@ class Connections:
         return connection
 
     def _compare(self, connection: apsw.Connection) -> None:
-        old, new, length = self._files, Files.at(self._name), size(self._name)
+        old, new, length = self._files, Files.at(self.path), size(self.path)
         if old is None or not (self.writer or self.readers.any_open()):
             same = old is not None and new.database == old.database
             if same and length < self._size:
@@ -176,7 +174,7 @@ class Connections:
         if files is None:
             return True
         try:
-            status = os.stat(self._name)  # noqa: PTH116 (half of Path.stat's time, and on every call's way)
+            status = os.stat(self.path)
         except OSError:
             return False
         length = status.st_size
@@ -191,7 +189,7 @@ class Connections:
         if files is None:
             return True
         try:
-            return os.stat(self._log_name).st_ino == files.log.inode  # noqa: PTH116 (on every write's way)
+            return os.stat(self._log_name).st_ino == files.log.inode
         except OSError:
             return False
 
@@ -208,7 +206,7 @@ class Connections:
 
     def follow(self) -> None:
         """Go on with the files that are there now; raise where that is not possible, or not yet."""
-        old, new = self._files, Files.at(self._name)
+        old, new = self._files, Files.at(self.path)
         if old is None or (self.in_place() and self.log_in_place()):
             return  # somebody else did it
         self.exists()
@@ -225,16 +223,16 @@ class Connections:
 
     def _leave(self, old: Files, new: Files) -> None:
         """Leave nothing of the old file beside the one in its place."""
-        if in_use(self._name):
+        if in_use(self.path):
             if new.log == old.log != NONE:
                 log.error("another process opened %s with the log of the file before it: restore it again", self.path)
                 raise unavailable("database file was replaced")
         else:
             if new.log == old.log != NONE:
                 self._save_log()
-                Path(self._log_name).unlink()
+                os.unlink(self._log_name)
             if new.log_index == old.log_index != NONE:
-                Path(self._name + "-shm").unlink()
+                os.unlink(self.path + "-shm")
 
     def _save_log(self) -> None:
         """Move the log into the file that it was opened with, whatever their names are now, and empty it."""
@@ -279,7 +277,7 @@ def _check_whole(connection: apsw.Connection) -> None:
         raise errors.DatabaseCorruptError
 
 
-def open_lock(database: Path) -> ProcessLock:
+def open_lock(database: str) -> ProcessLock:
     """The lock across processes. Raises the `DatabaseError` family."""
     try:
         return ProcessLock(database)

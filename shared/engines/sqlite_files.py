@@ -5,7 +5,7 @@ played into it. So the engine keeps in mind which files its connections are on, 
 """
 
 import fcntl
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 from shared import errors
@@ -38,20 +38,20 @@ class Files(NamedTuple):
         return cls(identity(path), identity(path + "-wal"), identity(path + "-shm"))
 
 
-def path_in(url: str) -> Path:
+def path_in(url: str) -> str:
     """The file that a URL names, links followed: its lock has one name then. Raises `ConfigurationError`."""
     path = url.removeprefix("sqlite:///")
     if path == url or not path or path.startswith(":memory:") or "?" in path:
         raise errors.ConfigurationError(
             f"{variable('database_url')} must name a file: sqlite:///relative.db or sqlite:////absolute.db"
         )
-    return Path(path).resolve()
+    return os.path.realpath(path)
 
 
 def identity(path: str) -> Identity:
     """Which file lies there, an empty one too; `NONE` for none."""
     try:
-        status = Path(path).stat()
+        status = os.stat(path)
     except OSError:
         return NONE
     return Identity(status.st_dev, status.st_ino)
@@ -60,7 +60,7 @@ def identity(path: str) -> Identity:
 def size(path: str) -> int:
     """A file's size in bytes; 0 for a file that is missing."""
     try:
-        return Path(path).stat().st_size
+        return os.stat(path).st_size
     except OSError:
         return 0
 
@@ -70,7 +70,7 @@ def in_use(path: str) -> bool:
 
     Not for a file that this process has a connection to: closing any descriptor of a file drops the process's locks.
     """
-    with Path(path).open("rb+") as file:
+    with open(path, "rb+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *_SHARED_LOCK)
         except OSError:

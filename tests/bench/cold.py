@@ -109,6 +109,7 @@ def _first_answer(name: str, make: Callable[[], Event], path: Path) -> Start:
 def _start(program: str, path: Path) -> Start:
     """Run a program in a fresh Python until it has answered."""
     environment = os.environ | {variable("database_url"): f"sqlite:///{path}"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # warmed up, the packages' and the project's modules are compiled
     command = [sys.executable, "-c", program + _REPORT if program.endswith("\n") else f"{program}\n{_REPORT}"]
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE) as process:

@@ -16,9 +16,9 @@ from shared.engines import process_lock
 from shared.engines.process_lock import ProcessLock
 
 HOLD = """
-import sys, pathlib
+import sys
 from shared.engines.process_lock import ProcessLock
-lock = ProcessLock(pathlib.Path(sys.argv[1]))
+lock = ProcessLock(sys.argv[1])
 assert lock.acquire(float("inf"))
 print("held", flush=True)
 sys.stdin.readline()
@@ -39,14 +39,14 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    lock = ProcessLock(tmp_path / "a.db")
+    lock = ProcessLock(str(tmp_path / "a.db"))
     with held_elsewhere(tmp_path / "a.db"):
         assert not lock.acquire(clock.elapsed())
     lock.close()
 
 
 def test_waiting_ends_at_the_deadline(tmp_path: Path) -> None:
-    lock = ProcessLock(tmp_path / "a.db")
+    lock = ProcessLock(str(tmp_path / "a.db"))
     with held_elsewhere(tmp_path / "a.db"):
         started = clock.elapsed()
         assert not lock.acquire(started + 0.2)
@@ -55,7 +55,7 @@ def test_waiting_ends_at_the_deadline(tmp_path: Path) -> None:
 
 
 def test_death_releases(tmp_path: Path) -> None:
-    lock = ProcessLock(tmp_path / "a.db")
+    lock = ProcessLock(str(tmp_path / "a.db"))
     with held_elsewhere(tmp_path / "a.db") as process:
         threading.Timer(0.05, process.kill).start()
         assert lock.acquire(clock.elapsed() + 10)
@@ -64,7 +64,7 @@ def test_death_releases(tmp_path: Path) -> None:
 
 
 def test_a_stopped_holder_lets_others_give_up(tmp_path: Path) -> None:
-    lock = ProcessLock(tmp_path / "a.db")
+    lock = ProcessLock(str(tmp_path / "a.db"))
     with held_elsewhere(tmp_path / "a.db") as process:
         os.kill(process.pid, signal.SIGSTOP)
         assert not lock.acquire(clock.elapsed() + 0.1)
@@ -78,7 +78,11 @@ def in_line(lock: ProcessLock) -> int:
 
 
 def test_first_come_first_served(tmp_path: Path) -> None:
-    holder, came, through = ProcessLock(tmp_path / "a.db"), [ProcessLock(tmp_path / "a.db") for _ in range(5)], []
+    holder, came, through = (
+        ProcessLock(str(tmp_path / "a.db")),
+        [ProcessLock(str(tmp_path / "a.db")) for _ in range(5)],
+        [],
+    )
 
     def wait(number: int) -> None:
         assert came[number].acquire(clock.elapsed() + 30)
@@ -100,7 +104,7 @@ def test_first_come_first_served(tmp_path: Path) -> None:
 
 
 def test_who_was_just_through_does_not_push_in_for_longer_than_its_turn(tmp_path: Path) -> None:
-    greedy, waiting = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    greedy, waiting = ProcessLock(str(tmp_path / "a.db")), ProcessLock(str(tmp_path / "a.db"))
     ticket = waiting._draw_ticket()
     assert greedy.acquire(clock.elapsed() + 0.3), "nobody holds the gate, and the one in line does not come"
     greedy.release()
@@ -115,7 +119,7 @@ def test_who_was_just_through_does_not_push_in_for_longer_than_its_turn(tmp_path
 
 
 def test_one_in_line_that_was_stopped_is_gone_past(tmp_path: Path) -> None:
-    stopped, lock = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    stopped, lock = ProcessLock(str(tmp_path / "a.db")), ProcessLock(str(tmp_path / "a.db"))
     stopped._draw_ticket()
     assert not lock.acquire(clock.elapsed())
     assert lock.acquire(clock.elapsed() + 10)
@@ -124,7 +128,7 @@ def test_one_in_line_that_was_stopped_is_gone_past(tmp_path: Path) -> None:
 
 
 def test_the_dead_are_not_waited_for(tmp_path: Path) -> None:
-    lock, dead = ProcessLock(tmp_path / "a.db"), ProcessLock(tmp_path / "a.db")
+    lock, dead = ProcessLock(str(tmp_path / "a.db")), ProcessLock(str(tmp_path / "a.db"))
     dead._draw_ticket()
     dead.close()
     assert lock.acquire(clock.elapsed())
@@ -133,9 +137,9 @@ def test_the_dead_are_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path) -> None:
     parent = """
-import os, sys, pathlib, time
+import os, sys, time
 from shared.engines.process_lock import ProcessLock
-lock = ProcessLock(pathlib.Path(sys.argv[1]))
+lock = ProcessLock(sys.argv[1])
 lock.acquire(float("inf"))
 if child := os.fork():
     print(child, flush=True)
@@ -143,7 +147,7 @@ if child := os.fork():
 time.sleep(60)
 """
     command = [sys.executable, "-c", parent, str(tmp_path / "a.db")]
-    lock = ProcessLock(tmp_path / "a.db")
+    lock = ProcessLock(str(tmp_path / "a.db"))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())

@@ -13,7 +13,7 @@ from shared.config import Settings
 from shared.engines.sqlite import SqliteEngine
 
 
-def change(path: Path, statement: str) -> None:
+def change(path: Path | str, statement: str) -> None:
     """Change the file behind the service's back."""
     connection = apsw.Connection(str(path))
     connection.execute(statement)
@@ -63,7 +63,7 @@ def test_a_failed_migration_leaves_nothing(tmp_path: Path, settings: Settings, m
         "    db.execute_sql('CREATE TABLE half (a)')\n"
         "    db.execute_sql('CREATE TABLE sessions (a)')\n"
     )
-    monkeypatch.setattr(schema, "_DIRECTORY", migrations)
+    monkeypatch.setattr(schema, "_DIRECTORY", str(migrations))
     engine = SqliteEngine(settings)
     with pytest.raises(errors.DatabaseSchemaError):
         schema.ensure(engine)

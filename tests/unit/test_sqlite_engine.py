@@ -71,8 +71,8 @@ def test_a_url_that_names_no_file_is_refused_by_its_setting(url: str) -> None:
 
 def test_relative_and_absolute_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert SqliteEngine(Settings(database_url="sqlite:///a.db")).path == tmp_path / "a.db"
-    assert SqliteEngine(Settings(database_url=f"sqlite:///{tmp_path}/b.db")).path == tmp_path / "b.db"
+    assert SqliteEngine(Settings(database_url="sqlite:///a.db")).path == str(tmp_path / "a.db")
+    assert SqliteEngine(Settings(database_url=f"sqlite:///{tmp_path}/b.db")).path == str(tmp_path / "b.db")
 
 
 def test_a_file_that_is_no_database(database: Path, settings: Settings) -> None:
@@ -137,7 +137,7 @@ def test_a_foreign_writer_makes_busy_after_the_deadline_and_not_before(engine: S
 
 
 def test_while_it_waits_for_a_foreign_writer_it_holds_up_nobody(engine: SqliteEngine, settings: Settings) -> None:
-    foreign = apsw.Connection(str(engine.path))
+    foreign = apsw.Connection(engine.path)
     foreign.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.DatabaseBusyError):
         engine.begin(clock.elapsed() + 0.05)
