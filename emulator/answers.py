@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ def described(value: dict[str, Any]) -> Response:
     return Response(status, b"" if status in (204, 304) else body, headers)
 
 
+@functools.lru_cache(maxsize=256)
 def header_name(name: str) -> bytes:
     """A header's name, when it is one."""
     if not _NAME.fullmatch(name):

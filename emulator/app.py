@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -36,11 +36,10 @@ class Application:
             exception_handlers={ServiceError: _service_error, ManifestError: _manifest_error},
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and not scope["path"].startswith(OWN):
-            await self.gateway(scope, receive, send)
-        else:
-            await self.starlette(scope, receive, send)
+            return self.gateway(scope, receive, send)
+        return self.starlette(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:

@@ -25,6 +25,9 @@ from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.schedules import Schedules
 from emulator.watch import Watch
 
+REPLY = "emulator.reply"
+"""The name of the server's extension of ASGI that sends a response whole."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,7 +67,7 @@ class Gateway:
             response, route = await self._answer(scope, path, receive)
         except ClientGoneError:
             return
-        await reply(send, response)
+        await reply(scope, send, response)
         elapsed = (time.perf_counter() - begun) * 1000
         name = route.function.name if route else ""
         self.console.request(scope["method"], path, response.status, elapsed, name, response.note)
@@ -116,10 +119,13 @@ class Gateway:
         return task.result() if done else None
 
 
-async def reply(send: Send, response: Response) -> None:
-    """Send a response in two messages, with its length; no body where HTTP allows none."""
+async def reply(scope: Scope, send: Send, response: Response) -> None:
+    """Send a response, with its length; no body where HTTP allows none."""
     headers = response.headers
     if response.status != 204:
         headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    if whole := scope.get("extensions", {}).get(REPLY):
+        await whole(response)
+    else:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,7 +60,7 @@ class Containers(Protocol):
     async def start(self) -> None:
         """Get ready; called once, with the event loop running."""
 
-    async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+    def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function; whatever it does, this returns an Outcome, within its timeout and the queue's."""
 
     def replace(self, manifest: Manifest) -> None:

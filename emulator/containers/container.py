@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Protocol
 
@@ -54,6 +55,7 @@ class Container:
         self._init: float | None = None
         self._future: asyncio.Future[Outcome] | None = None
         self._request_id = ""
+        self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, python: str, environ: dict[str, str], root: str) -> None:
@@ -65,7 +67,9 @@ class Container:
         self._future = future
         self._request_id = invocation.request_id
         seconds = self.function.timeout
-        self._timer = self.loop.call_later(seconds, self._late)
+        self._due = self.loop.time() + seconds
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._look)
         self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
 
     def retire(self, grace: float) -> None:
@@ -87,7 +91,9 @@ class Container:
 
     def _expect(self) -> None:
         """The process is being started: it has so long."""
-        self._timer = self.loop.call_later(max(INIT_SECONDS, self.function.timeout), self._late)
+        seconds = max(INIT_SECONDS, self.function.timeout)
+        self._due = self.loop.time() + seconds
+        self._timer = self.loop.call_later(seconds, self._look)
 
     def _ready(self) -> None:
         self._init = self._age()
@@ -101,18 +107,14 @@ class Container:
         if future is None:
             return
         self._future = None
-        self._cancel_timer()
+        self._due = math.inf
         outcome.log = self.process.take_log()
         outcome.memory = self.peak
         outcome.init, self._init = self._init, None
         if not future.done():
             future.set_result(outcome)
         if outcome.fault not in (Fault.TIMED_OUT, Fault.EXITED):
-            self._free()
-
-    def _free(self) -> None:
-        """The invocation is over and the process well: it can take another one."""
-        self.owner.ready(self)
+            self.owner.ready(self)
 
     def _fail(self, outcome: Outcome) -> None:
         """It never got as far as its first invocation."""
@@ -124,8 +126,16 @@ class Container:
             outcome.init = self._age()
             self.owner.broken(self, outcome)
 
-    def _late(self) -> None:
+    def _look(self) -> None:
+        """One timer serves many invocations: when it rings, another one than at first may be under way."""
         self._timer = None
+        left = self._due - self.loop.time()
+        if left <= 0:
+            self._late()
+        elif left < math.inf:
+            self._timer = self.loop.call_later(left, self._look)
+
+    def _late(self) -> None:
         self._over(timed_out(self.function, self._request_id))
         self.process.kill()
 
@@ -137,6 +147,7 @@ class Container:
         if self._alive:
             self._alive = False
             self._hang_up()
+            self._cancel_timer()
             self._over(exited(self._request_id, reason))
             self.owner.gone(self)
 
@@ -150,6 +161,7 @@ class Container:
         return (time.perf_counter() - self._started) * 1000
 
     def _cancel_timer(self) -> None:
+        self._due = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -16,6 +16,11 @@ from emulator.containers import Fault, Invocation, Outcome
 from emulator.containers.container import Container, Owner
 from emulator.runtime import handlers
 
+OK, ACCEPTED, UNKNOWN = (
+    b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n" % status
+    for status in (b"200 OK", b"202 Accepted", b"404 Not Found")
+)
+TAKEN = b'{"status":"OK"}'
 BASE = b"/2018-06-01/runtime/"
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__"})
 
@@ -33,6 +38,7 @@ class RuntimeClient(Container):
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._polling: Connection | None = None
+        self._waiting: tuple[bytes, dict[str, str]] | None = None
         self._sent = 0.0
         self._root = ""
 
@@ -59,8 +65,8 @@ class RuntimeClient(Container):
         if not self.up:
             self.owner.loaded(sources(self._root))
             self._ready()
-        elif not self.busy:
-            self.owner.ready(self)
+        elif self._waiting:
+            self._hand_over(*self._waiting)
 
     def answered(self, request_id: str, payload: bytes, fault: Fault | None) -> None:
         """The client has posted an answer or an error."""
@@ -75,9 +81,6 @@ class RuntimeClient(Container):
         """The client could not load the handler."""
         self._fail(Outcome(payload, Fault.RAISED))
 
-    def _free(self) -> None:
-        """Not free before it asks for work again."""
-
     def _send(self, invocation: Invocation, deadline: int) -> None:
         self._sent = time.perf_counter()
         headers = {
@@ -88,9 +91,15 @@ class RuntimeClient(Container):
         }
         if invocation.client_context:
             headers["Lambda-Runtime-Client-Context"] = invocation.client_context
-        if self._polling is not None:
-            polling, self._polling = self._polling, None
-            polling.reply(b"200 OK", invocation.payload, headers)
+        self._hand_over(invocation.payload, headers)
+
+    def _hand_over(self, payload: bytes, headers: dict[str, str]) -> None:
+        """Answer the client's question for work; when it has yet to ask, it soon will."""
+        if self._polling is None:
+            self._waiting = payload, headers
+        else:
+            polling, self._polling, self._waiting = self._polling, None, None
+            polling.reply(OK, payload, headers)
 
     def _hang_up(self) -> None:
         if self._server is not None:
@@ -146,21 +155,20 @@ class Connection(asyncio.Protocol):
             return
         parts = path.split("/")
         if path == "init/error":
-            self.reply(b"202 Accepted", b'{"status":"OK"}', {})
+            self.reply(ACCEPTED, TAKEN, {})
             self.client.init_failed(bytes(self.body))
         elif len(parts) == 3 and parts[0] == "invocation" and parts[2] in ("response", "error"):
-            self.reply(b"202 Accepted", b'{"status":"OK"}', {})
+            self.reply(ACCEPTED, TAKEN, {})
             fault = None if parts[2] == "response" else Fault.RAISED
             self.client.answered(parts[1], bytes(self.body), fault)
         else:
-            self.reply(b"404 Not Found", b"{}", {})
+            self.reply(UNKNOWN, b"{}", {})
 
     def reply(self, status: bytes, body: bytes, headers: dict[str, str]) -> None:
         """Send a response."""
-        head = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
-        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
         if self.transport is not None:
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head + length + body)
+            self.transport.write(b"%b%bContent-Length: %d\r\n\r\n%b" % (status, head, len(body), body))
 
     def close(self) -> None:
         """End the connection."""

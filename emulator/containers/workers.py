@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
 from emulator.containers import Invocation, Outcome, environment
@@ -49,10 +49,10 @@ class WorkerContainers:
         if self.settings.enforce_memory:
             self.tasks.append(asyncio.create_task(self._enforce_memory()))
 
-    async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+    def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function in one of its environments."""
         pool = self.pools.get(function.name) or self._pool(function)
-        return await pool.invoke(invocation)
+        return pool.invoke(invocation)
 
     def replace(self, manifest: Manifest) -> None:
         """Go on with a changed manifest: what runs under the old one finishes and ends."""
