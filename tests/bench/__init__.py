@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.bench.harness import Effort
     from tests.bench.report import Section
 
-SECTIONS = ("document", "writes", "processes", "validate", "history", "list", "cold", "growth")
+SECTIONS = ("document", "writes", "processes", "validate", "history", "list", "cold", "growth", "emulator")
 
 
 _MODULES = {"list": "listing"}  # named after no builtin

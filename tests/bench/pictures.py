@@ -134,6 +134,14 @@ def _growth(figure: Any, section: Section) -> None:
     axis.set_xlabel("times")
 
 
+def _emulator(figure: Any, section: Section) -> None:
+    axis = figure.subplots()
+    rows = section.tables[0].rows
+    names = [f"{row['server']}, {row['connections']}" for row in rows]
+    _bars(axis, names, {"requests a second": [row["requests/s"] for row in rows]}, (_OURS,))
+    axis.set_title("A trivial handler over HTTP, by server and number of connections")
+
+
 def _sizes(figure: Any, section: Section, key: str, title: str, unit: str) -> None:
     axis = figure.subplots()
     rows = section.tables[0].rows
@@ -201,4 +209,5 @@ _DRAWINGS: dict[str, Callable[[Any, Section], None]] = {
     "list": _list,
     "cold": _cold,
     "growth": _growth,
+    "emulator": _emulator,
 }
