@@ -112,6 +112,7 @@ class Server(uvicorn.Server):
         )
         self.ready = ready
         self.stopping = stopping
+        self.stop_asked = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -128,7 +129,15 @@ class Server(uvicorn.Server):
             gc.freeze()  # what was imported stays: no collection need look at it again
             self.ready()
 
+    async def main_loop(self) -> None:
+        """uvicorn's, with one tick a second, for the Date header, and no wait for the next one at a stop."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self.stop_asked.wait()
+
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
+        self.stop_asked.set()
         self.stopping()

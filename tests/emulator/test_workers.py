@@ -7,10 +7,12 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ functions:
   leave: {handler: app.leave, events: [{httpApi: GET /leave}]}
   memory: {handler: app.memory}
   late: {handler: app.late}
+  say: {handler: app.say}
   twins: {handler: app.twins, events: [{httpApi: GET /twins}]}
   close: {handler: app.close, events: [{httpApi: GET /close}]}
 """
@@ -97,6 +100,10 @@ def leave(event, context):
 
 def twins(event, context):
     return os.getpid() if os.fork() else "child"
+
+def say(event, context):
+    print("tag", event["tag"])
+    os.write(1, f"tag {event['tag']}\\n".encode())
 
 def drained():
     (HERE / f"drained-{os.getpid()}").touch()
@@ -324,6 +331,21 @@ def test_no_process_outlives_an_emulator_that_was_killed(small: Path) -> None:
         eventually(lambda: not any(map(alive, pids)), seconds=0.8)
         for thread in asking.threads:
             thread.join(5)
+
+
+@pytest.mark.parametrize("runtime", ["workers", "ric"])
+def test_what_is_printed_belongs_to_its_own_invocation(small: Path, runtime: str) -> None:
+    def ask(started: Emulator, tags: range) -> list[bytes]:
+        headers = [("X-Amz-Log-Type", "Tail")]
+        path = "/2015-03-31/functions/say/invocations"
+        answers = [started.request("POST", path, json.dumps({"tag": tag}).encode(), headers) for tag in tags]
+        return [base64.b64decode(answer.header("x-amz-log-result") or "") for answer in answers]
+
+    with running(small, "--runtime", runtime) as started, ThreadPoolExecutor(8) as pool:
+        logs = list(pool.map(lambda part: ask(started, range(part * 100, part * 100 + 50)), range(8)))
+    for part, found in enumerate(logs):
+        for number, log in enumerate(found):
+            assert re.findall(rb"tag (\d+)", log) == [b"%d" % (part * 100 + number)] * 2
 
 
 def test_the_log_of_an_invocation_reaches_the_screen(small: Path) -> None:
