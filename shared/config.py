@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -42,8 +42,17 @@ class Settings(msgspec.Struct, frozen=True):
         try:
             return msgspec.convert({name: text for name, text in texts.items() if text}, cls, strict=False)
         except msgspec.ValidationError as error:
-            problem, _, path = str(error).replace("`", "").partition(" - at $.")
-            raise ConfigurationError(f"{variable(path)}: {problem[0].lower()}{problem[1:]}") from None
+            problem, _, name = str(error).replace("`", "").partition(" - at $.")
+            choices = ", ".join(map(str, get_args(get_type_hints(cls)[name])))
+            raise ConfigurationError(
+                f"{variable(name)}: " + (f"must be one of {choices}" if choices else problem[0].lower() + problem[1:])
+            ) from None
+
+    @classmethod
+    def unknown(cls, environment: Mapping[str, str] = os.environ) -> list[str]:
+        """Variables with the prefix that are no settings: misspelt ones, most likely."""
+        known = {variable(name) for name in cls.__struct_fields__}
+        return sorted(name for name in environment if name.startswith(variable("")) and name not in known)
 
 
 def variable(field_name: str) -> str:

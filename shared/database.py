@@ -209,14 +209,14 @@ class DatabaseManager:
 
         def write_once(connection: Connection, repeat: bool) -> T:
             oldest = clock.ago(KEEP_ANSWERS)
-            kept = connection.execute(self._sql.kept_answer, (key.function, key.key, oldest)).fetchall()
+            kept = connection.execute(self._sql.kept_answer, (key.scope, key.key, oldest)).fetchall()
             if kept:
                 fingerprint, answer = kept[0]
                 if fingerprint != key.fingerprint:
                     raise IdempotencyKeyReusedError
                 return msgspec.json.decode(answer, type=kind)
             result = write(connection, repeat)
-            row = (key.function, key.key, key.fingerprint, _json(result), clock.now())
+            row = (key.scope, key.key, key.fingerprint, _json(result), clock.now())
             connection.execute(self._sql.keep_answer, row)
             connection.execute(self._sql.drop_expired_answers, (oldest, _DROP_AT_ONCE))
             return result

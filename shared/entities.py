@@ -76,8 +76,8 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """A caller's `Idempotency-Key`, the function that it was sent to, and a fingerprint of what was asked."""
+    """A caller's `Idempotency-Key`, where it was sent to, and a fingerprint of what was asked."""
 
-    function: str
+    scope: str
     key: str
     fingerprint: str

@@ -86,7 +86,10 @@ class Request:
             raise errors.InvalidRequestError("request body: not base64, although it is marked so") from None
 
     def idempotency_key(self, request: Any) -> IdempotencyKey | None:
-        """The call's `Idempotency-Key` with a fingerprint of the typed request. Raises `InvalidIdempotencyKeyError`."""
+        """The call's `Idempotency-Key` with a fingerprint of the typed request. Raises `InvalidIdempotencyKeyError`.
+
+        Keys are apart for each function, and within it for each session in the path.
+        """
         headers = self._event.get("headers") or {}
         key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
         if key is None:
@@ -94,8 +97,9 @@ class Request:
         match = _KEY.fullmatch(key)
         if match is None:
             raise errors.InvalidIdempotencyKeyError
-        asked = msgspec.json.encode([self.session_id, request])
-        return IdempotencyKey(self._function, match[1] or key, hashlib.sha256(asked).hexdigest())
+        scope = f"{self._function} {self.session_id}".rstrip()
+        fingerprint = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+        return IdempotencyKey(scope, match[1] or key, fingerprint)
 
 
 def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], dict[str, Any]]:

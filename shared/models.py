@@ -103,9 +103,9 @@ class SessionCountRow(Model):
 
 
 class IdempotencyKeyRow(Model):
-    """The answer that a function gave to a call with an `Idempotency-Key`, and what the call asked for."""
+    """The answer that was given to a call with an `Idempotency-Key`, and what the call asked for."""
 
-    function = TextField()
+    scope = TextField()
     key = TextField()
     fingerprint = TextField()
     answer = TextField()
@@ -113,7 +113,7 @@ class IdempotencyKeyRow(Model):
 
     class Meta:
         table_name = "idempotency_keys"
-        primary_key = CompositeKey("function", "key")
+        primary_key = CompositeKey("scope", "key")
 
 
 IdempotencyKeyRow.add_index(IdempotencyKeyRow.index(IdempotencyKeyRow.created_at, name="idempotency_keys_created_at"))

@@ -82,12 +82,12 @@ def parse_body(body: bytes, kind: type[T]) -> T:
     value = _parse_json(body)
     if not isinstance(value, dict):
         raise InvalidRequestError("request body: must be a JSON object")
-    return _convert(value, kind, strict=True)
+    return _convert(value, kind, "field", strict=True)
 
 
 def parse_query(query: dict[str, str], kind: type[T]) -> T:
     """Query parameters of this type; numbers are read from their digits. Raises `InvalidRequestError`."""
-    return _convert(query, kind, strict=False)
+    return _convert(query, kind, "query parameter", strict=False)
 
 
 def session_filter(query: ListSessions) -> SessionFilter:
@@ -133,18 +133,19 @@ def compact_content(content: Any) -> msgspec.Raw:
 _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
-def _convert(value: dict[str, Any], kind: type[T], *, strict: bool) -> T:
+def _convert(value: dict[str, Any], kind: type[T], noun: str, *, strict: bool) -> T:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise InvalidRequestError(_readable(str(error))) from None
+        raise InvalidRequestError(_readable(str(error), noun)) from None
 
 
-def _readable(message: str) -> str:
+def _readable(message: str, noun: str) -> str:
     """msgspec's message with the field in front: `student_ids[0]: expected str, got int`."""
     text, _, path = message.replace("`", "").partition(" - at ")
     field = path.removeprefix("$.").removeprefix("$")
-    text = text.replace("Object ", "request ", 1) if text.startswith("Object ") else text[0].lower() + text[1:]
+    text = text.replace("Object ", "request ", 1).replace(" field ", f" {noun} ", 1)
+    text = text[0].lower() + text[1:]
     return (f"{field}: {text}" if field else text)[:_MAX_DETAIL]
 
 

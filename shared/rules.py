@@ -98,7 +98,9 @@ def check_recipient_form(kind: str, to_user: str | None) -> None:
     if kind not in ADDRESSED_MESSAGE_TYPES:
         if to_user is not None:
             raise errors.InvalidRecipientError(f"to_user must be absent from a message of type {kind}")
-    elif to_user is None or not is_user_id(to_user):
+    elif to_user is None:
+        raise errors.InvalidRecipientError(f"a message of type {kind} needs a to_user: one of the session's students")
+    elif not is_user_id(to_user):
         raise errors.InvalidRecipientError
 
 

@@ -160,23 +160,21 @@ class Statements:
 
     @cached_property
     def kept_answer(self) -> str:
-        """(function, key, oldest creation that still counts) -> (fingerprint, answer)"""
+        """(scope, key, oldest creation that still counts) -> (fingerprint, answer)"""
         return self._text(
             IdempotencyKeyRow.select(IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer).where(
-                (IdempotencyKeyRow.function == _P)
-                & (IdempotencyKeyRow.key == _P)
-                & (IdempotencyKeyRow.created_at >= _P)
+                (IdempotencyKeyRow.scope == _P) & (IdempotencyKeyRow.key == _P) & (IdempotencyKeyRow.created_at >= _P)
             )
         )
 
     @cached_property
     def keep_answer(self) -> str:
-        """(function, key, fingerprint, answer, created_at); takes the place of an expired answer"""
+        """(scope, key, fingerprint, answer, created_at); takes the place of an expired answer"""
         fields = IdempotencyKeyRow._meta.sorted_fields
         replaced = (IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer, IdempotencyKeyRow.created_at)
         return self._text(
             IdempotencyKeyRow.insert(dict.fromkeys(fields, _P)).on_conflict(
-                conflict_target=(IdempotencyKeyRow.function, IdempotencyKeyRow.key), preserve=replaced
+                conflict_target=(IdempotencyKeyRow.scope, IdempotencyKeyRow.key), preserve=replaced
             )
         )
 

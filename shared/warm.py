@@ -17,6 +17,8 @@ from shared.database import DatabaseManager, open_database
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
 
+log = logging.getLogger(__name__)
+
 
 class Environment(msgspec.Struct, frozen=True):
     """What a warm container holds."""
@@ -63,6 +65,8 @@ def _start() -> Environment:
         if _environment is None:
             settings = Settings.from_environment(os.environ)
             logging.getLogger("shared").setLevel(settings.log_level)
+            for name in Settings.unknown(os.environ):
+                log.warning("%s is not a setting of this service: is it misspelt?", name)
             database = open_database(settings)
             manager = SessionManager(database, settings.cache_size)
             try:

@@ -79,7 +79,7 @@ def up(migrator: Any, db: Database) -> None:
             without_rowid = True
 
     class IdempotencyKeys(Model):
-        function = TextField()
+        scope = TextField()
         key = TextField()
         fingerprint = TextField()
         answer = TextField()
@@ -88,7 +88,7 @@ def up(migrator: Any, db: Database) -> None:
         class Meta:
             database = db
             table_name = "idempotency_keys"
-            primary_key = CompositeKey("function", "key")
+            primary_key = CompositeKey("scope", "key")
 
     IdempotencyKeys.add_index(IdempotencyKeys.index(IdempotencyKeys.created_at, name="idempotency_keys_created_at"))
 

@@ -194,3 +194,13 @@ def test_a_failed_call_leaves_no_session_behind(classroom: Classroom) -> None:
 def test_a_message_to_an_ended_session_is_refused_under_a_key(classroom: Classroom) -> None:
     classroom.ask("end")
     assert store(classroom, "key").refusal == (410, "session_ended")
+
+
+def test_keys_are_apart_for_each_session() -> None:
+    ours, theirs = open_classroom(), open_classroom()
+    for room in (ours, theirs):
+        answer = call(
+            "store", room.id, body=message_body(content={"to": room.id}), headers={"Idempotency-Key": "hello"}
+        )
+        assert answer.status == 201
+    assert [message["content"] for message in theirs.history()] == [{"to": theirs.id}]

@@ -133,8 +133,8 @@ def a_key_has_one_answer(evidence: Evidence) -> Iterator[Finding]:
     used = defaultdict(list)
     for call in evidence.of("create", "store"):
         if call.arguments["key"] is not None:
-            used[call.operation, call.arguments["key"]].append(call)
-    for (operation, key), calls in used.items():
+            used[call.operation, call.arguments.get("session_id"), call.arguments["key"]].append(call)
+    for (operation, _session, key), calls in used.items():
         made = _made(calls)
         if any(call.value != made[0].value or call.arguments != made[0].arguments for call in made):
             yield f"{operation} with key {key} was answered in several ways", made

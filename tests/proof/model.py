@@ -145,9 +145,9 @@ class Model:
         return self.rooms[session_id.lower()]
 
     def _answer_kept(self, key: IdempotencyKey | None, kind: type[T]) -> T | None:
-        if key is None or (key.function, key.key) not in self._kept:
+        if key is None or (key.scope, key.key) not in self._kept:
             return None
-        fingerprint, answer, given = self._kept[key.function, key.key]
+        fingerprint, answer, given = self._kept[key.scope, key.key]
         if given < self.clock - KEPT_FOR:
             return None
         _require(fingerprint == key.fingerprint, "IdempotencyKeyReusedError")
@@ -157,7 +157,7 @@ class Model:
     def _keep(self, key: IdempotencyKey | None, answer: Session | Message) -> None:
         """Keep an answer and forget the old ones, which a clock that steps back does not bring back."""
         if key is not None:
-            self._kept[key.function, key.key] = (key.fingerprint, answer, self.clock)
+            self._kept[key.scope, key.key] = (key.fingerprint, answer, self.clock)
             oldest = self.clock - KEPT_FOR
             self._kept = {place: kept for place, kept in self._kept.items() if kept[2] >= oldest}
 

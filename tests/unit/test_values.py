@@ -53,6 +53,16 @@ def test_settings_are_read_from_the_environment() -> None:
     assert (settings.synchronous, settings.retry_delay_seconds, settings.queue_size) == ("FULL", 0.5, 1000)
 
 
+def test_a_wrong_choice_is_told_the_right_ones() -> None:
+    with pytest.raises(ConfigurationError, match="SWITCHBOARD_SYNCHRONOUS: must be one of NORMAL, FULL"):
+        Settings.from_environment({"SWITCHBOARD_SYNCHRONOUS": "FUL"})
+
+
+def test_a_misspelt_setting_is_noticed() -> None:
+    environment = {"SWITCHBOARD_SYNCRONOUS": "FULL", "SWITCHBOARD_CACHE_SIZE": "1", "HOME": "/"}
+    assert Settings.unknown(environment) == ["SWITCHBOARD_SYNCRONOUS"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
