@@ -10,6 +10,7 @@ from tests.conftest import (
     at_once,
     call,
     message_body,
+    open_classroom,
     session_body,
 )
 
