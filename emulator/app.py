@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable
 
@@ -47,9 +48,10 @@ class Application:
         self.gateway.schedules.start(self.gateway.manifest)
         yield
         # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
-        await self.gateway.schedules.stop()
-        await self.invoke_api.drain()
-        await self.functions.containers.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.gateway.schedules.stop()
+            await self.invoke_api.drain()
+            await self.functions.containers.stop()
         self.console.flush()
 
 

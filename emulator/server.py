@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -23,6 +24,8 @@ GRACE_SECONDS = 35
 """How long a stop waits for requests in flight: a little over the gateway's own limit."""
 
 
+SAME_STOP_SECONDS = 0.3
+"""A second signal that soon is no second request: make and supervisors signal the whole process group."""
 HEAD_BYTES = 65_536
 """Headers beyond this are not even read; the gateway's own limit is lower and answered in its words."""
 TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -113,6 +116,7 @@ class Server(uvicorn.Server):
         self.ready = ready
         self.stopping = stopping
         self.stop_asked = asyncio.Event()
+        self.asked_at = 0.0
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -137,7 +141,13 @@ class Server(uvicorn.Server):
                     await self.stop_asked.wait()
 
     def _stop(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.should_exit and now - self.asked_at < SAME_STOP_SECONDS:
+            return
+        self.asked_at = now
         self.force_exit = self.should_exit
+        if self.force_exit:
+            logging.disable()  # what is cut off now is cut off on purpose
         self.should_exit = True
         self.stop_asked.set()
         self.stopping()

@@ -72,17 +72,14 @@ def test_listening_to_the_world_is_warned_about(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_answers_what_is_in_flight(folder: Path, number: int) -> None:
     write_service(folder, SMALL, app=SLEEPS)
-    with running(folder) as started:
-        answers: list[bytes] = []
-        asking = threading.Thread(target=lambda: answers.append(started.get("/one").body))
-        asking.start()
+    with running(folder) as started, started.connect() as client:
+        client.sendall(b"GET /one HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         with started.connect() as idle, started.connect() as half:
             idle.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
-            idle.recv(1000)
+            idle.recv(1000)  # so the request before has been read
             half.sendall(b"GET /one HTTP/1.1\r\nHost:")
             assert started.stop(number) == 0
-        asking.join(5)
-        assert answers == [b"rested"]
+        assert client.makefile("rb").read().endswith(b"rested")
         assert "Traceback" not in started.output()
 
 
@@ -93,6 +90,20 @@ def test_a_second_signal_ends_at_once(folder: Path) -> None:
         threading.Timer(0.3, started.process.send_signal, (signal.SIGINT,)).start()
         threading.Timer(0.8, started.process.send_signal, (signal.SIGINT,)).start()
         assert started.process.wait(2.5) == 0
+        assert "Traceback" not in started.output()
+
+
+def test_a_signal_to_the_whole_group_is_one_signal(folder: Path) -> None:
+    write_service(folder, SMALL, app=SLEEPS)
+    with running(folder) as started, started.connect() as client, started.connect() as later:
+        client.sendall(b"GET /one HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        later.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+        later.recv(1000)
+        started.process.send_signal(signal.SIGTERM)
+        started.process.send_signal(signal.SIGINT)
+        assert client.makefile("rb").read().endswith(b"rested")
+        assert started.process.wait(15) == 0
+        assert "Traceback" not in started.output()
 
 
 def test_two_services_side_by_side(tmp_path: Path) -> None:
