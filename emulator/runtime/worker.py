@@ -27,6 +27,8 @@ REQUEST = struct.Struct("!IH")
 REPLY = struct.Struct("!IBdI")
 """Length of what follows, kind, milliseconds, peak memory in kilobytes; then the payload."""
 
+TRACE_ID = b"_X_AMZN_TRACE_ID"
+
 READY, ANSWER, ERROR, FILES, INIT_ERROR = range(1, 6)
 
 
@@ -86,7 +88,8 @@ class Worker:
 
     def _serve(self, handler: handlers.Handler, head: bytes, event: bytes) -> None:
         self.request_id, deadline, trace_id, client = head.decode().split("\t", 3)
-        os.environ["_X_AMZN_TRACE_ID"] = trace_id
+        # Past `os.putenv`: the C library never frees a value that was set, and there is one for every invocation.
+        os.environ._data[TRACE_ID] = trace_id.encode()  # type: ignore[attr-defined]
         client_context = json.loads(client) if client else None
         context = LambdaContext(self.request_id, int(deadline), self.environment, self.arn, client_context)
         begun = time.perf_counter()
