@@ -1,1 +1,12 @@
 """What the functions share: the rules of a session's life, its storage, and the edge to the gateway."""
+
+import sys
+
+# peewee imports every driver that it finds, and psycopg alone would double a cold start on SQLite. An engine imports
+# the one that it needs.
+_drivers = [name for name in ("psycopg2cffi", "psycopg2", "psycopg", "pymysql", "MySQLdb") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_drivers))  # type: ignore[arg-type] # None: such a module is not there
+import peewee  # noqa: E402, F401
+
+for _name in _drivers:
+    del sys.modules[_name]

@@ -22,6 +22,14 @@ def render(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
+def is_rendered(text: str) -> bool:
+    """Whether a text is a moment in the service's format."""
+    try:
+        return render(datetime.fromisoformat(text)) == text
+    except (ValueError, OverflowError):
+        return False
+
+
 def unix_milliseconds() -> int:
     """Milliseconds since 1970, for time-ordered identifiers."""
     return int(datetime.now(UTC).timestamp() * 1000)

@@ -165,6 +165,9 @@ class DatabaseError(SwitchboardError):
     can_pass = False
     """Whether the single writer may try once more: set where the cause is known."""
 
+    transient = False
+    """Whether to try again at once, and again until the caller's time is up: a lost race, a lost connection."""
+
     outcome_unknown = False
     """Whether the write may stand although it was reported as failed."""
 

@@ -7,10 +7,14 @@ Columns are the design's, and beside them
 - `session_counts`: how many sessions each status has, so that a list's total does not cost a count of all;
 - `idempotency_keys`: the answers kept for repeated calls.
 
-Times are text in the service's fixed-width format: text order is time order.
+An engine with many writers at once keeps two of them in another shape, so that nobody waits for a row that is not
+that writer's session: `session_heads` holds the row that a session's writers lock, and `session_counts` has many slots.
+
+Everything above the engine sees identifiers and times as text: an identifier in its canonical form, a time in the
+service's fixed-width format, whose text order is time order. How a column keeps them is the engine's matter.
 """
 
-from peewee import SQL, Check, CompositeKey, ForeignKeyField, IntegerField, Model, TextField
+from peewee import SQL, BigIntegerField, Check, CompositeKey, Field, ForeignKeyField, IntegerField, Model, TextField
 
 from shared.entities import ADDRESSED_MESSAGE_TYPES, INSTRUCTOR_MESSAGE_TYPES, STUDENT_MESSAGE_TYPES
 
@@ -19,14 +23,32 @@ def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
+class IdentifierField(Field):
+    """A UUID."""
+
+    field_type = "UUID"
+
+
+class MomentField(Field):
+    """A point in time."""
+
+    field_type = "MOMENT"
+
+
+class SequenceField(Field):
+    """A number that grows as long as the service lives."""
+
+    field_type = "SEQUENCE"
+
+
 class SessionRow(Model):
     """A session. The roster comes last: reading a status does not walk over it."""
 
-    id = TextField(primary_key=True)
+    id = IdentifierField(primary_key=True)
     name = TextField()
     created_by = TextField()
-    start_time = TextField()
-    end_time = TextField(null=True)
+    start_time = MomentField()
+    end_time = MomentField(null=True)
     status = TextField()
     student_ids = TextField()
 
@@ -58,13 +80,13 @@ class MessageRow(Model):
     """A message, stored in its session's order."""
 
     session_id = ForeignKeyField(SessionRow, column_name="session_id", object_id_name="session_key", index=False)
-    sequence = IntegerField()
-    id = TextField()
+    sequence = SequenceField()
+    id = IdentifierField()
     type = TextField()
     context = TextField()
     from_user = TextField()
     to_user = TextField(null=True)
-    timestamp = TextField()
+    timestamp = MomentField()
     content = TextField()
 
     class Meta:
@@ -82,8 +104,8 @@ class EnrollmentRow(Model):
     """That a student is on a session's roster; in the order of a list."""
 
     student_id = TextField()
-    start_time = TextField()
-    session_id = TextField()
+    start_time = MomentField()
+    session_id = IdentifierField()
 
     class Meta:
         table_name = "enrollments"
@@ -109,7 +131,7 @@ class IdempotencyKeyRow(Model):
     key = TextField()
     fingerprint = TextField()
     answer = TextField()
-    created_at = TextField()
+    created_at = MomentField()
 
     class Meta:
         table_name = "idempotency_keys"
@@ -118,4 +140,46 @@ class IdempotencyKeyRow(Model):
 
 IdempotencyKeyRow.add_index(IdempotencyKeyRow.index(IdempotencyKeyRow.created_at, name="idempotency_keys_created_at"))
 
-MODELS: tuple[type[Model], ...] = (SessionRow, MessageRow, EnrollmentRow, SessionCountRow, IdempotencyKeyRow)
+
+class IdentifiedMessageRow(MessageRow):
+    """A message whose id is unique in its session: a write that is repeated over a network cannot be made twice."""
+
+    class Meta:
+        table_name = "messages"
+
+
+IdentifiedMessageRow.add_index(MessageRow.session_id, MessageRow.id, unique=True, name="messages_id")
+
+
+class SessionHeadRow(Model):
+    """What changes with a session's messages: whoever stores or ends holds this row until the commit."""
+
+    session_id = IdentifierField(primary_key=True)
+    status = TextField()
+    sequence = SequenceField()
+    timestamp = MomentField()
+
+    class Meta:
+        table_name = "session_heads"
+
+
+class SessionCountSlotRow(Model):
+    """How many sessions more of a status there are by the writes of those processes that use this slot."""
+
+    slot = IntegerField(primary_key=True)
+    active = BigIntegerField()
+    ended = BigIntegerField()
+
+    class Meta:
+        table_name = "session_counts"
+
+
+SQLITE_MODELS: tuple[type[Model], ...] = (SessionRow, MessageRow, EnrollmentRow, SessionCountRow, IdempotencyKeyRow)
+POSTGRESQL_MODELS: tuple[type[Model], ...] = (
+    SessionRow,
+    IdentifiedMessageRow,
+    EnrollmentRow,
+    SessionHeadRow,
+    SessionCountSlotRow,
+    IdempotencyKeyRow,
+)

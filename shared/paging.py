@@ -22,6 +22,8 @@ _ROW_BYTES = 512  # all of a row but its long text
 _MOST_GROWTH = 12  # bytes of an escaped character, at worst
 _SHORT = 400  # characters of a text that is not worth measuring: a thousand such rows fit in any case
 
+_FOREIGN = "cursor: not one that this service gave"
+
 T = TypeVar("T")
 P = TypeVar("P")
 
@@ -32,7 +34,9 @@ def cursor(query: tuple[object, ...], position: object) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def position(text: str | None, query: tuple[object, ...], kind: type[P]) -> P | None:
+def position(
+    text: str | None, query: tuple[object, ...], kind: type[P], possible: Callable[[P], bool] = lambda _: True
+) -> P | None:
     """The position in a cursor made for the same query; None without one. Raises `InvalidRequestError`."""
     if text is None:
         return None
@@ -41,10 +45,12 @@ def position(text: str | None, query: tuple[object, ...], kind: type[P]) -> P | 
         content = base64.b64decode(padded, altchars=b"-_", validate=True)
         digest, key = msgspec.json.decode(content, type=tuple[str, kind])  # type: ignore[valid-type]
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequestError("cursor: not one that this service gave") from None
+        raise InvalidRequestError(_FOREIGN) from None
     if digest != _digest(query):
         raise InvalidRequestError("cursor: belongs to a list with other filters")
     result: P = key
+    if not possible(result):
+        raise InvalidRequestError(_FOREIGN)
     return result
 
 

@@ -1,7 +1,8 @@
 """Migrations, and the check that the database's tables are the models'.
 
-Migrations are numbered scripts in `shared/migrations`, run by `playhouse.migrations`. A container that starts on a new
-or older database brings it up to date; one that starts on a newer database refuses to work on it.
+Migrations are numbered scripts in `shared/migrations`, a folder for each engine, run by `playhouse.migrations`. A
+container that starts on a new or older database brings it up to date; one that starts on a newer database refuses to
+work on it.
 """
 
 import logging
@@ -12,11 +13,10 @@ from peewee import PeeweeException
 from shared import clock
 from shared.engines import Engine
 from shared.errors import DatabaseSchemaError
-from shared.models import MODELS
 
 log = logging.getLogger(__name__)
 
-_DIRECTORY = os.path.join(os.path.dirname(__file__), "migrations")
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 _PATIENCE = 20.0  # seconds to wait for another container that is migrating
 
 
@@ -27,7 +27,7 @@ def ensure(engine: Engine) -> None:
     from playhouse.migrations import Runner
 
     with engine.exclusive(clock.elapsed() + _PATIENCE), engine.dialect.connection_context():
-        applied = Runner(engine.dialect, _DIRECTORY).up()
+        applied = Runner(engine.dialect, _directory(engine)).up()
     if applied:
         log.info("migrated the database: %s", ", ".join(applied))
 
@@ -38,15 +38,19 @@ def difference(engine: Engine) -> str:
 
     try:
         with engine.dialect.connection_context():
-            return str(diff_models(engine.dialect, MODELS))
+            return str(diff_models(engine.dialect, engine.models))
     except PeeweeException as error:
         raise engine.failure(error) or error from error
+
+
+def _directory(engine: Engine) -> str:
+    return os.path.join(_MIGRATIONS, engine.kind)
 
 
 def _pending(engine: Engine) -> set[str]:
     applied = _applied(engine)
     try:
-        known = {name.removesuffix(".py") for name in os.listdir(_DIRECTORY) if name[0].isdigit()}
+        known = {name.removesuffix(".py") for name in os.listdir(_directory(engine)) if name[0].isdigit()}
     except OSError as error:  # too many open files, that is
         raise engine.failure(error) or error from error
     if newer := applied - known:

@@ -1,6 +1,6 @@
-"""The SQL, built from the models by peewee, once each, for the engine's dialect.
+"""The SQL that engines have in common, built from the models by peewee, once each, for the engine's dialect.
 
-A hot statement then goes to the driver as text: building it anew would cost twice what SQLite needs to run it. `_P`
+A hot statement then goes to the driver as text: building it anew would cost twice what SQLite needs to run it. `P`
 stands for a parameter; each statement's docstring names them in order, and what comes back.
 """
 
@@ -8,14 +8,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from peewee import JOIN, SQL, Database, Query, Value, fn
+from peewee import SQL, Database, Query, Value, fn
 
 from shared.entities import BROADCAST, STUDENT_MESSAGE_TYPES
-from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionCountRow, SessionRow
+from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionRow
 
-_P = Value(None, converter=False)
-_ACTIVE = SQL("'active'")
-_ENDED = SQL("'ended'")
+P = Value(None, converter=False)
 
 SESSION_COLUMNS = (
     SessionRow.id,
@@ -39,13 +37,14 @@ MESSAGE_COLUMNS = (
 
 
 class Statements:
-    """Every statement of the service, as text for one dialect."""
+    """The reads, as text for one dialect; `shared.writes` has the writes."""
 
     def __init__(self, dialect: Database) -> None:
         self._dialect = dialect
         self._lists: dict[tuple[Any, ...], str] = {}
 
-    def _text(self, query: Query) -> str:
+    def text(self, query: Query) -> str:
+        """The query's SQL."""
         sql, _parameters = query.bind(self._dialect).sql()
         return str(sql)
 
@@ -54,55 +53,12 @@ class Statements:
     @cached_property
     def session(self) -> str:
         """(id) -> the columns of a session."""
-        return self._text(SessionRow.select(*SESSION_COLUMNS).where(SessionRow.id == _P))
+        return self.text(SessionRow.select(*SESSION_COLUMNS).where(SessionRow.id == P))
 
     @cached_property
     def session_status(self) -> str:
         """(id) -> (status,)"""
-        return self._text(SessionRow.select(SessionRow.status).where(SessionRow.id == _P))
-
-    @cached_property
-    def insert_session(self) -> str:
-        """(id, name, created_by, start_time, student_ids)"""
-        row = (
-            SessionRow.id,
-            SessionRow.name,
-            SessionRow.created_by,
-            SessionRow.start_time,
-            SessionRow.student_ids,
-        )
-        return self._text(SessionRow.insert(dict.fromkeys(row, _P) | {SessionRow.status: _ACTIVE}))
-
-    @cached_property
-    def insert_enrollments(self) -> str:
-        """(start_time, session_id, student_ids as a JSON list)"""
-        students = EnrollmentRow.select(SQL("value"), _P, _P).from_(SQL("json_each(?)"))
-        columns = (EnrollmentRow.student_id, EnrollmentRow.start_time, EnrollmentRow.session_id)
-        return self._text(EnrollmentRow.insert_from(students, columns))
-
-    @cached_property
-    def end_session(self) -> str:
-        """(end_time, id)"""
-        ended = {SessionRow.status: _ENDED, SessionRow.end_time: _P}
-        return self._text(SessionRow.update(ended).where(SessionRow.id == _P))
-
-    @cached_property
-    def count_created(self) -> str:
-        """()"""
-        count = {SessionCountRow.sessions: SessionCountRow.sessions + SQL("1")}
-        return self._text(SessionCountRow.update(count).where(SessionCountRow.status == _ACTIVE))
-
-    @cached_property
-    def count_ended(self) -> str:
-        """()"""
-        change = SQL("iif(status = 'ended', 1, -1)")
-        return self._text(SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change}))
-
-    @cached_property
-    def shift_count(self) -> str:
-        """(by)"""
-        count = {SessionCountRow.sessions: SessionCountRow.sessions + SQL("?")}
-        return self._text(SessionCountRow.update(count).where(SessionCountRow.status == _ACTIVE))
+        return self.text(SessionRow.select(SessionRow.status).where(SessionRow.id == P))
 
     # --- lists of sessions
 
@@ -112,88 +68,49 @@ class Statements:
 
     def list_total(self, *, status: str | None, creator: bool, student: bool) -> str:
         """([student_id], [created_by]) -> (how many sessions match,)"""
+        if not (creator or student):
+            return self._list(self.total, status)
         return self._list(_list_total, status, creator, student)
+
+    def total(self, status: str | None) -> Query:
+        """How many sessions there are, of a status or in all, without counting them; the engine's own."""
+        raise NotImplementedError
 
     def _list(self, build: Callable[..., Query], *shape: Any) -> str:
         if (build, *shape) not in self._lists:
-            self._lists[build, *shape] = self._text(build(*shape))
+            self._lists[build, *shape] = self.text(build(*shape))
         return self._lists[build, *shape]
 
     # --- messages
 
     @cached_property
-    def session_and_last_message(self) -> str:
-        """(session_id) -> (status, sequence of its last message, its timestamp), the last two None without messages"""
-        return self._text(
-            SessionRow.select(SessionRow.status, MessageRow.sequence, MessageRow.timestamp)
-            .join(MessageRow, JOIN.LEFT_OUTER, on=(MessageRow.session_id == SessionRow.id))
-            .where(SessionRow.id == _P)
-            .order_by(MessageRow.sequence.desc())
-            .limit(SQL("1"))
-        )
-
-    @cached_property
-    def insert_message(self) -> str:
-        """(session_id, sequence, id, type, context, from_user, to_user, timestamp, content)"""
-        return self._text(MessageRow.insert(dict.fromkeys(MessageRow._meta.sorted_fields, _P)))
-
-    @cached_property
-    def message_id(self) -> str:
-        """(session_id, sequence) -> (id,)"""
-        return self._text(
-            MessageRow.select(MessageRow.id).where((MessageRow.session_id == _P) & (MessageRow.sequence == _P))
-        )
-
-    @cached_property
     def history(self) -> str:
         """(session_id, sequence of the last one seen, limit) -> sequence and columns of messages"""
-        return self._text(_history().limit(_P))
+        return self.text(_history().limit(P))
 
     @cached_property
     def history_of_student(self) -> str:
         """(session_id, sequence, student, student, limit) -> what the student sent, was sent, and broadcasts"""
-        sent = (MessageRow.from_user == _P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
-        received = (MessageRow.to_user == _P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
-        return self._text(_history().where(sent | received).limit(_P))
+        sent = (MessageRow.from_user == P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
+        received = (MessageRow.to_user == P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
+        return self.text(_history().where(sent | received).limit(P))
 
     # --- idempotency keys
 
     @cached_property
     def kept_answer(self) -> str:
         """(scope, key, oldest creation that still counts) -> (fingerprint, answer)"""
-        return self._text(
+        return self.text(
             IdempotencyKeyRow.select(IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer).where(
-                (IdempotencyKeyRow.scope == _P) & (IdempotencyKeyRow.key == _P) & (IdempotencyKeyRow.created_at >= _P)
+                (IdempotencyKeyRow.scope == P) & (IdempotencyKeyRow.key == P) & (IdempotencyKeyRow.created_at >= P)
             )
         )
-
-    @cached_property
-    def keep_answer(self) -> str:
-        """(scope, key, fingerprint, answer, created_at); takes the place of an expired answer"""
-        fields = IdempotencyKeyRow._meta.sorted_fields
-        replaced = (IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer, IdempotencyKeyRow.created_at)
-        return self._text(
-            IdempotencyKeyRow.insert(dict.fromkeys(fields, _P)).on_conflict(
-                conflict_target=(IdempotencyKeyRow.scope, IdempotencyKeyRow.key), preserve=replaced
-            )
-        )
-
-    @cached_property
-    def drop_expired_answers(self) -> str:
-        """(oldest creation that still counts, how many at most)"""
-        expired = (
-            IdempotencyKeyRow.select(SQL("rowid"))
-            .where(IdempotencyKeyRow.created_at < _P)
-            .order_by(IdempotencyKeyRow.created_at)
-            .limit(_P)
-        )
-        return self._text(IdempotencyKeyRow.delete().where(SQL("rowid").in_(expired)))
 
 
 def _history() -> Query:
     return (
         MessageRow.select(MessageRow.sequence, *MESSAGE_COLUMNS)
-        .where((MessageRow.session_id == _P) & (MessageRow.sequence > _P))
+        .where((MessageRow.session_id == P) & (MessageRow.sequence > P))
         .order_by(MessageRow.sequence)
     )
 
@@ -204,24 +121,21 @@ def _list_page(status: str | None, creator: bool, student: bool, after: bool) ->
         (EnrollmentRow.start_time, EnrollmentRow.session_id) if student else (SessionRow.start_time, SessionRow.id)
     )
     if after:  # the first condition walks along the index, the second leaves out what was seen of the same instant
-        query = query.where((start_time <= _P) & ((start_time < _P) | (session_id > _P)))
-    return query.order_by(start_time.desc(), session_id).limit(_P)
+        query = query.where((start_time <= P) & ((start_time < P) | (session_id > P)))
+    return query.order_by(start_time.desc(), session_id).limit(P)
 
 
 def _list_total(status: str | None, creator: bool, student: bool) -> Query:
-    if creator or student:
-        return _matching((fn.count(SQL("*")),), status, creator, student)
-    query = SessionCountRow.select(fn.sum(SessionCountRow.sessions))
-    return query if status is None else query.where(SessionCountRow.status == SQL(f"'{status}'"))
+    return _matching((fn.count(SQL("*")),), status, creator, student)
 
 
 def _matching(columns: tuple[Any, ...], status: str | None, creator: bool, student: bool) -> Query:
     query = SessionRow.select(*columns)
     if student:
         query = query.join(EnrollmentRow, on=(EnrollmentRow.session_id == SessionRow.id))
-        query = query.where(EnrollmentRow.student_id == _P)
+        query = query.where(EnrollmentRow.student_id == P)
     if creator:
-        query = query.where(SessionRow.created_by == _P)
+        query = query.where(SessionRow.created_by == P)
     if status is not None:
         query = query.where(SessionRow.status == SQL(f"'{status}'"))
     return query

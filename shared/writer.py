@@ -12,8 +12,9 @@ Invariants
 - When `write` returns, the write is committed. When it raises, nothing of it was written, except for
   `DatabaseTimeoutError`: then the write may stand.
 - A write that fails does not sink those that it shares a transaction with.
-- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits. It is told
-  so (`repeat`) when its first attempt may stand after all, and must then not be made twice.
+- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits; one whose
+  failure is transient (a lost race, a lost connection) at once, and then until its deadline. It is told (`repeat`) when
+  an attempt before may stand after all, and must then not be made twice.
 - Nobody waits without end: a caller leaves the queue at its deadline, and is told whether its write was under way.
 - `close` refuses new writes and lets those that are in the queue be committed and answered.
 """
@@ -27,13 +28,27 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from shared import clock, errors
-from shared.engines import Connection, Engine
+from shared.engines import Connection, Engine, backoff
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Write = Callable[[Connection, bool], T]
-"""What a write does inside its transaction: (connection, repeat) -> result; it may raise to undo itself."""
+
+
+class Later(Generic[T]):
+    """A result that is read when the batch is committed, so that its statement need not be waited for."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self.read = read
+
+
+Write = Callable[[Connection, bool], T | Later[T]]
+"""What a write does inside its transaction: (connection, repeat) -> result, or what reads it.
+
+It checks first and changes then: what it raises of the service's own errors, it raises before it has changed anything.
+"""
 
 _BATCH = 256  # writes in one transaction, so that nobody waits for an endless one
 _COMPANY = 16  # batches of a lone write, before company is no more expected
@@ -50,6 +65,7 @@ class _Task(Generic[T]):
         "done",
         "error",
         "leads",
+        "order",
         "queued_at",
         "repeat",
         "result",
@@ -59,10 +75,11 @@ class _Task(Generic[T]):
     )
 
     def __init__(
-        self, write: Write[T], atomic: bool, queued_at: float, deadline: float, *, repeat: bool = False
+        self, write: Write[T], atomic: bool, order: str, queued_at: float, deadline: float, *, repeat: bool = False
     ) -> None:
         self.write = write
         self.atomic = atomic
+        self.order = order
         self.queued_at = queued_at
         self.deadline = deadline
         self.repeat = repeat  # an attempt before this one may stand
@@ -101,35 +118,44 @@ class Writer:
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
-    def write(self, write: Write[T], *, atomic: bool = False, timeout: float | None = None) -> T:
+    def write(self, write: Write[T], *, atomic: bool = False, order: str = "", timeout: float | None = None) -> T:
         """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised.
 
-        An `atomic` write changes the database by one statement, its last act: there is nothing to undo when it fails.
-        A `timeout` stands for the writer's own.
+        An `atomic` write changes the database by one statement, its last act, and when it is not repeated by its only
+        statement where the engine takes a statement for a transaction: there is nothing to undo when it fails. `order`
+        names what it locks: writes of a batch lock in this order, so that batches of two processes do not wait for each
+        other. A `timeout` stands for the writer's own.
         """
         now = clock.elapsed()
         deadline = now + (self._write_timeout if timeout is None else timeout)
-        try:
-            return self._perform(_Task(write, atomic, now, deadline))
-        except errors.DatabaseError as error:
-            failure = error
-        if self._wait_for_retry(failure, deadline):
+        attempts, repeat = 0, False
+        while True:
             try:
-                return self._perform(_Task(write, atomic, clock.elapsed(), deadline, repeat=failure.outcome_unknown))
+                return self._perform(_Task(write, atomic, order, now, deadline, repeat=repeat))
             except errors.DatabaseError as error:
-                error.outcome_unknown = error.outcome_unknown or failure.outcome_unknown
                 failure = error
+            attempts += 1
+            repeat = repeat or failure.outcome_unknown
+            if not self._wait_for_retry(failure, attempts, deadline):
+                break
+            now = clock.elapsed()
         self._failures += 1
         log.error("write failed: %s", failure)
-        if failure.outcome_unknown:  # not to be called a failure when it may stand
+        if repeat:  # not to be called a failure when it may stand
             raise errors.DatabaseTimeoutError from failure
         raise failure
 
-    def _wait_for_retry(self, failure: errors.DatabaseError, deadline: float) -> bool:
-        if not failure.can_pass or clock.elapsed() + self._retry_delay >= deadline:
+    def _wait_for_retry(self, failure: errors.DatabaseError, attempts: int, deadline: float) -> bool:
+        if failure.transient:
+            pause = backoff(attempts)
+        elif failure.can_pass and attempts == 1:
+            pause = self._retry_delay
+        else:
             return False
-        log.warning("write failed, one more try in %s s: %s", self._retry_delay, failure)
-        if self._closing.wait(self._retry_delay):
+        if clock.elapsed() + pause >= deadline:
+            return False
+        log.warning("write failed, another try in %.3g s: %s", pause, failure)
+        if self._closing.wait(pause):
             return False
         self._retries += 1
         return True
@@ -221,6 +247,10 @@ class Writer:
         undone = batch
         try:
             self._take(batch)
+            if len(batch) > 1:
+                batch.sort(key=lambda task: task.order)
+            elif task.atomic and not task.repeat:
+                self._engine.single()
             if self._commit(connection, batch):
                 self._answer(batch)
                 undone = []
@@ -267,13 +297,15 @@ class Writer:
             self._engine.commit()
         except errors.DatabaseError as error:
             return self._undo(batch, error)
+        for task in batch:
+            self._read(task)
         self._batches += 1
         self._writes += len(batch)
         return True
 
     def _run(self, connection: Connection, task: _Task[Any], *, shared: bool) -> None:
         """One write; beside others behind a savepoint where it needs one, so that it fails for itself alone."""
-        savepoint = shared and not task.atomic
+        savepoint = shared and not task.atomic and self._engine.savepoints
         try:
             if savepoint:
                 connection.execute("SAVEPOINT write")
@@ -285,6 +317,15 @@ class Writer:
             if savepoint and self._engine.in_transaction():
                 connection.execute("ROLLBACK TO write")
                 connection.execute("RELEASE write")
+            elif not self._engine.savepoints and not _unwritten(task.error):
+                self._engine.rollback()
+
+    def _read(self, task: _Task[Any]) -> None:
+        if isinstance(task.result, Later):
+            try:
+                task.result = task.result.read()
+            except Exception as error:
+                task.error = self._engine.failure(error) or error
 
     def _undo(self, batch: list[_Task[Any]], error: BaseException | None) -> bool:
         """The transaction is lost: a lone task is told, tasks of a batch are tried again, each alone.
@@ -329,3 +370,13 @@ class Writer:
         following.leads = True
         if following is not task and following.wake is not None:
             following.wake.release()
+
+
+def now(result: T | Later[T]) -> T:
+    """A write's result, its rows waited for inside the transaction."""
+    return result.read() if isinstance(result, Later) else result
+
+
+def _unwritten(error: BaseException) -> bool:
+    """Whether a write raised it before it changed anything; see `Write`."""
+    return isinstance(error, errors.SwitchboardError) and not isinstance(error, errors.DatabaseError)

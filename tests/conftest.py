@@ -1,4 +1,4 @@
-"""What every test starts from: a database file of its own, a cold environment, golden events, a frozen clock."""
+"""What every test starts from: a database of its own, a cold environment, golden events, a frozen clock."""
 
 import base64
 import importlib
@@ -19,6 +19,7 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, TickingDateTimeFactory
 
 from shared import warm
+from tests.storage import KINDS, SQLITE, PostgresDatabases, Storage, sqlite_file
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -232,16 +233,43 @@ def at_once(times: int, work: Callable[[int], T]) -> list[T]:
         return list(threads.map(run, range(times)))
 
 
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    """Start a server when the first test needs one, and end it after the last."""
+    databases = PostgresDatabases()
+    yield databases
+    databases.close()
+
+
 @pytest.fixture(autouse=True)
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give each test a database file of its own, default settings, a cold environment before and after."""
-    for name in [name for name in os.environ if name.startswith("SWITCHBOARD_")]:
-        monkeypatch.delenv(name)
-    path = tmp_path / "classroom.db"
-    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", f"sqlite:///{path}")
-    warm.reset()
-    yield path
-    warm.reset()
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """Give each test a database of its own, default settings, a cold environment before and after."""
+    with ExitStack() as stack:
+        if getattr(request, "param", SQLITE) == SQLITE:
+            storage = sqlite_file(tmp_path / "classroom.db")
+        else:
+            storage = stack.enter_context(request.getfixturevalue("postgres_databases").database())
+        for name in [name for name in os.environ if name.startswith("SWITCHBOARD_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", storage.url)
+        warm.reset()
+        yield storage
+        warm.reset()
+
+
+@pytest.fixture
+def database(storage: Storage) -> Path:
+    """The path of the test's file; whoever asks for it is a test of SQLite alone."""
+    assert storage.kind == SQLITE
+    return Path(storage.url.removeprefix("sqlite:///"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the conformance tests on both engines: handlers, managers, databases, unless they ask for SQLite's file."""
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    both = folder == "api" or (folder == "unit" and "settings" in metafunc.fixturenames)
+    if both and "database" not in metafunc.fixturenames:
+        metafunc.parametrize("storage", KINDS, indirect=True)
 
 
 class Freeze(Protocol):

@@ -1,16 +1,21 @@
 """Database URLs turned into engines: connections with their settings, and one transaction for writes at a time."""
 
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from shared.config import Settings, variable
 from shared.errors import ConfigurationError, DatabaseError
 
 if TYPE_CHECKING:
-    from peewee import Database
+    from peewee import Database, Model
+
+T = TypeVar("T")
 
 Row = tuple[Any, ...]
+Bindings = Sequence[Any] | Mapping[str, Any]
+"""A statement's parameters, by their order or by their names."""
 
 
 class Cursor(Protocol):
@@ -23,12 +28,24 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """What runs a statement inside a transaction."""
 
-    def execute(self, statement: str, bindings: Sequence[Any] = ()) -> Cursor:
-        """Run one statement."""
+    def execute(self, statement: str, bindings: Bindings = ()) -> Cursor:
+        """Run one statement, or send it: then it has run when its rows were fetched, or at the commit."""
 
 
 class Engine(Protocol):
     """One database, as the layers above see it. Every method may raise the `DatabaseError` family."""
+
+    @property
+    def kind(self) -> str:
+        """The URL's scheme: `sqlite` or `postgresql`."""
+
+    @property
+    def models(self) -> "tuple[type[Model], ...]":
+        """The tables it keeps."""
+
+    @property
+    def savepoints(self) -> bool:
+        """Whether a write that fails is undone by a savepoint; else a failure of the database ends the transaction."""
 
     @property
     def dialect(self) -> "Database":
@@ -40,17 +57,23 @@ class Engine(Protocol):
     def exclusive(self, deadline: float) -> AbstractContextManager[None]:
         """Keep every other process's migrations out."""
 
-    def fetch(self, statement: str, bindings: Sequence[Any] = ()) -> list[Row]:
+    def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Every row of a read, outside the single writer."""
 
-    def walk(self, statement: str, bindings: Sequence[Any] = ()) -> AbstractContextManager[Iterator[Row]]:
-        """The rows of a read one after the other, for who may stop early."""
+    def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
+        """What `read` makes of the rows, given one after the other; it may stop early, and may be called again."""
 
-    def snapshot(self) -> AbstractContextManager[Connection]:
-        """A connection whose reads all see the same state."""
+    def snapshot(self, read: Callable[[Connection], T]) -> T:
+        """What `read` makes of a connection whose reads all see the same state; it may be called again."""
 
     def begin(self, deadline: float) -> Connection:
-        """Become the database's only writer and open a transaction, until `clock.elapsed()` passes `deadline`."""
+        """Get ready to write a batch in one transaction, waiting until `clock.elapsed()` passes `deadline`.
+
+        Where the engine has one writer only, the caller is that from here to `release`.
+        """
+
+    def single(self) -> None:
+        """The batch is one atomic write: it may as well be its own transaction."""
 
     def commit(self) -> None:
         """Make the transaction's writes stand."""
@@ -59,19 +82,26 @@ class Engine(Protocol):
         """Undo the transaction, if there still is one; never raises."""
 
     def in_transaction(self) -> bool:
-        """Whether the write transaction is still open: some failures end it."""
+        """Whether the write transaction is still open: some failures end it, and a single statement needs none."""
 
     def tidy(self) -> None:
-        """Housekeeping between two transactions, still as the only writer; never raises."""
+        """Housekeeping between two transactions; never raises."""
 
     def release(self) -> None:
-        """Let the next writer in."""
+        """The batch is over: let the next writer in."""
 
     def failure(self, error: BaseException) -> DatabaseError | None:
         """What a driver's exception means to a caller; None when it is no matter of the database's state."""
 
     def close(self) -> None:
         """Close every connection; closing twice is fine."""
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before another attempt: none at first, then longer and longer, so that losers do not meet again."""
+    if attempts == 1:
+        return 0.0
+    return min(1.0, 0.01 * 2.0 ** (attempts - 2)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -81,4 +111,10 @@ def open_engine(settings: Settings) -> Engine:
         from shared.engines.sqlite import SqliteEngine
 
         return SqliteEngine(settings)
-    raise ConfigurationError(f"{variable('database_url')} must begin with sqlite:///")
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from shared.engines.postgresql import PostgresqlEngine
+        except ImportError:
+            raise ConfigurationError(f"{variable('database_url')} needs the package psycopg[binary]") from None
+        return PostgresqlEngine(settings)
+    raise ConfigurationError(f"{variable('database_url')} must begin with sqlite:/// or postgresql://")

@@ -11,9 +11,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TypeVar
 
 import apsw
 from peewee import PeeweeException
@@ -21,14 +21,17 @@ from playhouse.apsw_ext import APSWDatabase
 
 from shared import clock, errors
 from shared.config import Settings
-from shared.engines import Row
+from shared.engines import Bindings, Row
 from shared.engines.process_lock import ProcessLock
 from shared.engines.sqlite_connections import Connections, open_lock
 from shared.engines.sqlite_errors import busy, outcome_unknown
 from shared.engines.sqlite_files import path_in
 from shared.engines.sqlite_readers import Readers
+from shared.models import SQLITE_MODELS
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _BUSY_PAUSE = 0.002  # seconds between two looks at a lock that a foreign program holds
 _CHECKPOINT_PAGES = 1000  # pages in the log between two checkpoints, SQLite's own default
@@ -37,6 +40,10 @@ _CLOSE_PATIENCE = 1.0  # seconds that closing waits for the lock across processe
 
 class SqliteEngine:
     """One SQLite file. Methods may be called by any thread; `begin` to `release` by one at a time."""
+
+    kind = "sqlite"
+    models = SQLITE_MODELS
+    savepoints = True
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
@@ -88,7 +95,7 @@ class SqliteEngine:
             connections.renew()
         return connections.readers
 
-    def fetch(self, statement: str, bindings: Sequence[Any] = ()) -> list[Row]:
+    def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Every row of a read."""
         readers = self._readers()
         connection = readers.take()
@@ -99,23 +106,21 @@ class SqliteEngine:
         readers.give_back(connection)
         return rows
 
-    @contextmanager
-    def walk(self, statement: str, bindings: Sequence[Any] = ()) -> Iterator[Iterator[Row]]:
-        """The rows one after the other; leaving early is fine and pins no old state."""
+    def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
+        """What `read` makes of the rows, given one after the other; leaving early is fine and pins no old state."""
         with self._reading() as connection:
             cursor = connection.execute(statement, bindings)
             try:
-                yield cursor
+                return read(cursor)
             finally:
                 cursor.close(True)
 
-    @contextmanager
-    def snapshot(self) -> Iterator[apsw.Connection]:
-        """A connection inside a read transaction."""
+    def snapshot(self, read: Callable[[apsw.Connection], T]) -> T:
+        """What `read` makes of a connection inside a read transaction."""
         with self._reading() as connection:
             connection.execute("BEGIN")
             try:
-                yield connection
+                return read(connection)
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
@@ -183,6 +188,9 @@ class SqliteEngine:
             raise self.failure(error) or error from error
         finally:
             lock.release()
+
+    def single(self) -> None:
+        """A transaction of one write is as good as one of many."""
 
     def commit(self) -> None:
         """Commit; raises what `failure` made of the driver's error, its outcome unknown where it is."""
@@ -267,6 +275,8 @@ class SqliteEngine:
 
 class _Dialect(APSWDatabase):  # type: ignore[misc]
     """peewee's view of the engine's file: the same connections, with the same pragmas."""
+
+    field_types = APSWDatabase.field_types | {"MOMENT": "TEXT", "SEQUENCE": "INTEGER"}
 
     def __init__(self, engine: SqliteEngine) -> None:
         super().__init__(engine.path, lock_type="IMMEDIATE")

@@ -25,7 +25,7 @@ from shared import clock
 from shared.config import Settings, variable
 from shared.database import DatabaseManager, open_database
 from shared.engines import open_engine
-from shared.statements import Statements
+from shared.writes.sqlite import SqliteStatements
 
 CLASS_SIZE = 30
 GROUP = 100  # sessions of one instructor with one class
@@ -105,9 +105,9 @@ def open_ours(path: Path, synchronous: str = "NORMAL") -> DatabaseManager:
     return open_database(settings(path, synchronous))
 
 
-def statements(path: Path) -> Statements:
+def statements(path: Path) -> SqliteStatements:
     """The service's own SQL text."""
-    return Statements(open_engine(settings(path)).dialect)
+    return SqliteStatements(open_engine(settings(path)).dialect)
 
 
 def pragmas(synchronous: str = "NORMAL") -> dict[str, Any]:
@@ -173,7 +173,9 @@ def _fill(new: Classrooms) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _insert_sessions(connection: sqlite3.Connection, sql: Statements, new: Classrooms, numbers: list[int]) -> None:
+def _insert_sessions(
+    connection: sqlite3.Connection, sql: SqliteStatements, new: Classrooms, numbers: list[int]
+) -> None:
     rows = []
     for number in numbers:
         students = msgspec.json.encode(new.students(number)).decode()

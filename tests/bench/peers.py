@@ -217,7 +217,7 @@ class RawCreate(RawStore):
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(sql.insert_session, (session_id, "Algebra", "ms_noether", now, students))
                 connection.execute(sql.insert_enrollments, (now, session_id, students))
-                connection.execute(sql.count_created)
+                connection.execute(sql.shift_count, (1,))
                 connection.execute("COMMIT")
 
         return write

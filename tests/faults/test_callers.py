@@ -129,8 +129,9 @@ def test_a_child_that_inherited_an_unfinished_read_is_refused(classroom: Classro
     texts = ["first", "second"]
     for text in texts:
         classroom.say(text)
-    with warm.environment().database._engine.snapshot():
-        told = apart(lambda: sorted(refusals(("list", "store"), classroom)))
+    told = warm.environment().database._engine.snapshot(
+        lambda _: apart(lambda: sorted(refusals(("list", "store"), classroom)))
+    )
     assert told == [[503, "database_closed"]]
     assert apart(classroom.texts) == texts
     serves(classroom, texts)

@@ -12,16 +12,17 @@ from shared.database import DatabaseManager, open_database
 from shared.engines.sqlite import SqliteEngine
 from shared.sessions import SessionManager
 from shared.writer import Writer
+from tests.storage import Storage
 
 
 @pytest.fixture
-def settings(database: Path) -> Settings:
-    """Settings for the test's file, with a short retry."""
-    return Settings(database_url=f"sqlite:///{database}", retry_delay_seconds=0.05, busy_timeout_ms=200)
+def settings(storage: Storage) -> Settings:
+    """Settings for the test's database, with a short retry."""
+    return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=200)
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[SqliteEngine]:
+def engine(database: Path, settings: Settings) -> Iterator[SqliteEngine]:
     """An engine on a migrated file."""
     engine = SqliteEngine(settings)
     schema.ensure(engine)

@@ -56,14 +56,16 @@ def test_a_database_of_something_else_is_refused(database: Path, settings: Setti
         schema.ensure(SqliteEngine(settings))
 
 
-def test_a_failed_migration_leaves_nothing(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    migrations = Path(shutil.copytree(schema._DIRECTORY, tmp_path / "migrations"))
+def test_a_failed_migration_leaves_nothing(
+    tmp_path: Path, database: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_MIGRATIONS", shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations"))
+    migrations = tmp_path / "migrations" / "sqlite"
     (migrations / "0002_broken.py").write_text(
         "def up(migrator, db):\n"
         "    db.execute_sql('CREATE TABLE half (a)')\n"
         "    db.execute_sql('CREATE TABLE sessions (a)')\n"
     )
-    monkeypatch.setattr(schema, "_DIRECTORY", str(migrations))
     engine = SqliteEngine(settings)
     with pytest.raises(errors.DatabaseSchemaError):
         schema.ensure(engine)

@@ -1,6 +1,7 @@
 """SessionManager: the cache is coherent, sessions are immutable, the database's failures change nothing."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_session_that_another_container_created_is_found(sessions: SessionMana
 
 
 def test_a_failed_end_changes_nothing(
-    sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    database: Path, sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = sessions.create_session("Maths", "ms_noether", ["ann"])
     with monkeypatch.context() as broken:
@@ -55,7 +56,7 @@ def test_a_failed_end_changes_nothing(
 
 
 def test_a_failed_create_leaves_nothing_in_the_cache(
-    sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    database: Path, sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manager._engine, "commit", _full)
     with pytest.raises(errors.DatabaseFullError):

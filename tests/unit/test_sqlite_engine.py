@@ -27,8 +27,8 @@ def pragmas_of(connection: apsw.Connection) -> dict[str, object]:
 
 
 def test_every_connection_has_every_pragma(engine: SqliteEngine) -> None:
-    with engine.snapshot() as first, engine.snapshot() as second:
-        assert pragmas_of(first) == pragmas_of(second) == PRAGMAS
+    first, second = engine.snapshot(lambda first: (pragmas_of(first), engine.snapshot(pragmas_of)))
+    assert first == second == PRAGMAS
     writer = engine.begin(clock.elapsed())
     assert pragmas_of(writer) == PRAGMAS
     engine.rollback()
@@ -38,8 +38,8 @@ def test_every_connection_has_every_pragma(engine: SqliteEngine) -> None:
 
 
 @pytest.mark.parametrize(("mode", "value"), [("NORMAL", 1), ("FULL", 2)])
-def test_synchronous_is_a_setting(settings: Settings, mode: Literal["NORMAL", "FULL"], value: int) -> None:
-    engine = SqliteEngine(Settings(database_url=settings.database_url, synchronous=mode))
+def test_synchronous_is_a_setting(database: Path, mode: Literal["NORMAL", "FULL"], value: int) -> None:
+    engine = SqliteEngine(Settings(database_url=f"sqlite:///{database}", synchronous=mode))
     schema.ensure(engine)
     assert engine.fetch("PRAGMA synchronous") == [(value,)]
     engine.close()
@@ -51,8 +51,7 @@ def test_readers_cannot_write(engine: SqliteEngine) -> None:
 
 
 def test_a_reader_that_leaves_early_pins_no_old_state(engine: SqliteEngine) -> None:
-    with engine.walk("SELECT status FROM session_counts") as rows:
-        next(rows)
+    engine.walk("SELECT status FROM session_counts", (), next)
     writer = engine.begin(clock.elapsed())
     writer.execute("UPDATE session_counts SET sessions = 7")
     engine.commit()

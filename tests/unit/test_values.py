@@ -41,6 +41,7 @@ def test_settings_have_the_documented_defaults() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings().retry_delay_seconds == 5
     assert Settings().busy_timeout_ms == 5000
+    assert Settings().max_staleness_ms == 0
 
 
 def test_settings_are_read_from_the_environment() -> None:
@@ -71,6 +72,8 @@ def test_a_misspelt_setting_is_noticed() -> None:
         ("BUSY_TIMEOUT_MS", "-1"),
         ("QUEUE_SIZE", "0"),
         ("CACHE_SIZE", "1.5"),
+        ("MAX_STALENESS_MS", "-1"),
+        ("MAX_STALENESS_MS", "a minute"),
         ("WRITE_TIMEOUT_SECONDS", "inf"),
         ("RETRY_DELAY_SECONDS", "nan"),
         ("LOG_LEVEL", "LOUD"),

@@ -11,7 +11,7 @@ import pytest
 from shared import errors
 from shared.engines import Connection
 from shared.engines.sqlite import SqliteEngine
-from shared.writer import Write, Writer
+from shared.writer import Later, Write, Writer
 from tests.conftest import Freeze
 
 MakeWriter = Callable[..., Writer]
@@ -187,7 +187,7 @@ def test_a_caller_whose_time_is_up_during_its_commit_is_told_that_the_outcome_is
 def test_a_passing_failure_is_tried_once_more_and_then_succeeds(engine: SqliteEngine, make_writer: MakeWriter) -> None:
     attempts = []
 
-    def flaky(connection: Connection, repeat: bool) -> str:
+    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
         attempts.append(repeat)
         if len(attempts) == 1:
             raise apsw.BusyError("injected")
@@ -211,7 +211,7 @@ def test_a_passing_failure_is_tried_no_more_than_once_again(
         writer.write(busy)
     assert len(attempts) == 2
     assert writer.stats() | {"queued": 0} == {"queued": 0, "writes": 0, "batches": 0, "retries": 1, "failures": 1}
-    assert "one more try in 0.05 s" in caplog.text
+    assert "another try in 0.05 s" in caplog.text
 
 
 @pytest.mark.parametrize("failure", [apsw.FullError, apsw.CorruptError, apsw.ReadOnlyError, apsw.ConstraintError])
@@ -233,7 +233,7 @@ def test_others_are_written_while_one_waits_for_its_retry(
     writer = make_writer(retry_delay=1.0)
     failed = threading.Event()
 
-    def flaky(connection: Connection, repeat: bool) -> str:
+    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
         if not failed.is_set():
             failed.set()
             raise apsw.BusyError("injected")
@@ -251,7 +251,7 @@ def test_the_retry_comes_after_its_delay_under_a_frozen_clock_too(make_writer: M
     freeze("2026-11-22 07:24:11")
     attempts = []
 
-    def flaky(connection: Connection, repeat: bool) -> str:
+    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
         attempts.append(repeat)
         if len(attempts) == 1:
             raise apsw.BusyError("injected")
@@ -273,7 +273,7 @@ def test_a_commit_whose_outcome_is_unknown_is_repeated_with_a_warning_to_the_wri
         failure.can_pass = failure.outcome_unknown = True
         raise failure
 
-    def careful(connection: Connection, repeat: bool) -> str:
+    def careful(connection: Connection, repeat: bool) -> str | Later[str]:
         repeats.append(repeat)
         return "stands" if repeat else note("once")(connection, repeat)
 

@@ -1,0 +1,266 @@
+"""PostgreSQL and what speaks its protocol: a server between the containers, which keeps them apart itself.
+
+There is no lock across processes here: transactions of different containers run side by side. What a batch sends is
+pipelined: statements go out together and their answers come back together, so that a batch costs the network what
+one write costs it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
+from typing import TypeVar
+
+import psycopg
+from peewee import PostgresqlDatabase, Psycopg3Adapter
+from psycopg.pq import TransactionStatus
+
+from shared import clock, errors
+from shared.config import Settings
+from shared.engines import Bindings, Connection, Row, backoff
+from shared.engines.postgresql_connections import Connections
+from shared.engines.postgresql_errors import translate
+from shared.models import POSTGRESQL_MODELS
+
+T = TypeVar("T")
+
+_MIGRATIONS = 0x73776974  # the advisory lock's name: any number that other programs do not use
+_ROWS_AT_ONCE = 256  # of a walk
+
+
+class PostgresqlEngine:
+    """One database on a server. Methods may be called by any thread; `begin` to `release` by one at a time."""
+
+    kind = "postgresql"
+    models = POSTGRESQL_MODELS
+    savepoints = False
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened before the first use. Raises `ConfigurationError`."""
+        self._connections = Connections(settings)
+        self._patience = settings.busy_timeout_ms / 1000
+        self._batch: _Batch | None = None
+        self.dialect = _Dialect(self._connections)
+
+    def exists(self) -> bool:
+        """Whether the database was made already: the server's owner makes it."""
+        return True
+
+    # --- reads
+
+    def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
+        """Every row of a read."""
+        return self._read(lambda connection: _execute(connection, statement, bindings).fetchall())
+
+    def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
+        """What `read` makes of the rows, some of which are fetched at a time; leaving early is fine."""
+
+        def stream(connection: psycopg.Connection) -> T:
+            with connection.cursor() as cursor:
+                rows = cursor.stream(statement, bindings, binary=True, size=_ROWS_AT_ONCE)
+                try:
+                    found = read(rows)
+                    next(rows, None)  # at the end already, mostly: then there is nothing to cancel
+                    return found
+                finally:
+                    rows.close()  # type: ignore[attr-defined]
+
+        return self._read(stream)
+
+    def snapshot(self, read: Callable[[Connection], T]) -> T:
+        """What `read` makes of a connection whose reads all see the same state."""
+
+        def in_transaction(connection: psycopg.Connection) -> T:
+            with connection.pipeline():
+                _execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                found = read(_Reads(connection))
+                _execute(connection, "COMMIT")
+            return found
+
+        return self._read(in_transaction)
+
+    def _read(self, read: Callable[[psycopg.Connection], T]) -> T:
+        """A read, again when it lost its connection or a race, until the patience of `SWITCHBOARD_BUSY_TIMEOUT_MS`."""
+        deadline = clock.elapsed() + self._patience
+        for attempt in count(1):
+            try:
+                connection = self._connections.take(deadline)
+                try:
+                    return read(connection)
+                except psycopg.Error as error:
+                    raise translate(error) or error from error
+                finally:
+                    self._connections.give_back(connection)
+            except errors.DatabaseError as failure:
+                pause = backoff(attempt)
+                if not failure.transient or clock.elapsed() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    # --- writes
+
+    def begin(self, deadline: float) -> Connection:
+        """A connection for a batch; its transaction begins with its first statement."""
+        self._batch = _Batch(self._connections.take(deadline))
+        return self._batch
+
+    def single(self) -> None:
+        """The batch is one statement: it is its own transaction, and no lock outlives it."""
+        self._writing().single = True
+
+    def commit(self) -> None:
+        """Make the batch's writes stand; raises the `DatabaseError` family."""
+        try:
+            self._writing().commit()
+        except psycopg.Error as error:
+            raise self.failure(error) or error from error
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction was begun and nothing in it has failed."""
+        return self._writing().begun
+
+    def rollback(self) -> None:
+        """Undo; never raises."""
+        if self._batch is not None:
+            self._batch.rollback()
+
+    def tidy(self) -> None:
+        """Nothing: the server keeps house."""
+
+    def release(self) -> None:
+        """Give the connection back."""
+        batch, self._batch = self._writing(), None
+        self._connections.give_back(batch.connection)
+
+    def _writing(self) -> "_Batch":
+        assert self._batch is not None
+        return self._batch
+
+    def failure(self, error: BaseException) -> errors.DatabaseError | None:
+        """The contract's error for an exception of the batch's or of peewee's."""
+        failure = translate(error)
+        if failure is not None and self._batch is not None and self._batch.outcome_unknown(error):
+            failure.outcome_unknown = True
+        return failure
+
+    # --- migrations
+
+    @contextmanager
+    def exclusive(self, deadline: float) -> Iterator[None]:
+        """Keep every other container's migrations out, by an advisory lock that ends with its transaction.
+
+        An engine without advisory locks runs migrations side by side; the loser finds the tables there and fails.
+        """
+        connection = self._connections.connect()
+        try:
+            with connection.transaction():
+                patience = max(1, int(1000 * (deadline - clock.elapsed())))
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(patience),))
+                with suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATIONS,))
+                yield
+        except Exception as error:
+            raise self.failure(error) or error from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every connection; closing twice is fine."""
+        self._connections.close()
+
+
+class _Batch:
+    """The writes of one transaction, or one statement that commits by itself."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.connection = connection
+        self.begun = False
+        self.single = False
+        self._committing = False  # what is under way may stand, even if its answer is lost
+        self._pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
+
+    def execute(self, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
+        """Send a statement, the first one behind a `BEGIN`; its rows come when they are asked for."""
+        if self.single:
+            self._committing = True
+            cursor = _execute(self.connection, statement, bindings)
+            self._committing = False
+            return cursor
+        if not self.begun:
+            self._pipeline = self.connection.pipeline()
+            self._pipeline.__enter__()
+            self.begun = True
+            _execute(self.connection, "BEGIN")
+        return _execute(self.connection, statement, bindings)
+
+    def commit(self) -> None:
+        """Send the `COMMIT`, and read every answer. What is executed after it stands for itself."""
+        if self.begun:
+            self._committing = True
+            _execute(self.connection, "COMMIT")
+            self._leave_pipeline()
+            self._committing = self.begun = False
+        self.single = True
+
+    def rollback(self) -> None:
+        """Leave the transaction, or a connection that cannot."""
+        if not self.begun:
+            return
+        self.begun = False
+        with suppress(psycopg.Error):  # of a statement that was undone: its writer was told, or is to be
+            self._leave_pipeline()
+        try:
+            if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                _execute(self.connection, "ROLLBACK")
+        except psycopg.Error:
+            self.connection.close()
+
+    def outcome_unknown(self, error: BaseException) -> bool:
+        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003)."""
+        lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
+        return self._committing and lost
+
+    def _leave_pipeline(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)
+
+
+class _Reads:
+    """A connection for the reads of one snapshot."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
+        return _execute(self._connection, statement, bindings)
+
+
+def _execute(connection: psycopg.Connection, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
+    return connection.execute(statement, bindings, binary=True)
+
+
+class _Adapter(Psycopg3Adapter):
+    """peewee's view of psycopg: it was imported without (see `shared/__init__.py`)."""
+
+    txn_idle = TransactionStatus.IDLE
+    txn_inerror = TransactionStatus.INERROR
+    txn_unknown = TransactionStatus.UNKNOWN
+
+    def check_driver(self) -> None:
+        """It is there."""
+
+
+class _Dialect(PostgresqlDatabase):
+    """peewee's view of the engine: builds SQL, makes and checks tables, on connections beside the pool."""
+
+    field_types = PostgresqlDatabase.field_types | {"MOMENT": "TIMESTAMPTZ", "SEQUENCE": "BIGINT"}
+    psycopg2_adapter = psycopg3_adapter = _Adapter
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__("postgresql://")
+        self._connections = connections
+
+    def _connect(self) -> psycopg.Connection:
+        return self._connections.connect()

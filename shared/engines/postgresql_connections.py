@@ -1,0 +1,189 @@
+"""Connections to a PostgreSQL-protocol server: few, opened when needed, looked at before they are used again.
+
+A container that serves one call after the other has one connection. Nothing is kept in a connection's session that
+another could miss, so a pooler in transaction mode may stand in between: what is set is set for statements that the
+server itself is known to hear, which is so when the process id it announced is the one that answers. A pooler
+announces an id of its own, and gets no prepared statements and no settings.
+"""
+
+import os
+import select
+import struct
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.conninfo import conninfo_to_dict
+
+from shared import clock, errors
+from shared.config import Settings, variable
+from shared.engines import postgresql_errors
+
+_MOST = 8  # connections at once in one process
+_PREPARE_AFTER = 2  # times that a statement was run
+
+_DEFAULTS = {
+    "application_name": "switchboard-sessions",
+    "client_encoding": "utf8",
+    "connect_timeout": "5",  # seconds, for each host
+    "tcp_user_timeout": "10000",  # milliseconds until a server that does not acknowledge counts as gone
+    "keepalives_idle": "30",  # seconds
+    "target_session_attrs": "read-write",  # of several hosts the primary; a replica would answer from the past
+}
+"""Connection parameters (libpq's names) that the URL may replace."""
+
+_LIMITS = (
+    "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false)"
+    " WHERE pg_backend_pid() = %s"
+)
+"""(milliseconds, milliseconds, process id that was announced) -> a row when the server itself answered."""
+
+
+def parameters(settings: Settings) -> dict[str, Any]:
+    """The URL's connection parameters over the defaults. Raises `ConfigurationError`, which does not show the URL."""
+    try:
+        given = conninfo_to_dict(settings.database_url)
+    except psycopg.Error:
+        raise errors.ConfigurationError(f"{variable('database_url')} is not a valid postgresql:// URL") from None
+    return _DEFAULTS | given
+
+
+class Connections:
+    """A small pool. What is taken is given back or discarded; `close` ends what is idle, and later what is in hand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._parameters = parameters(settings)
+        self._limit = str(int(settings.write_timeout_seconds * 1000))
+        self._free = threading.Semaphore(_MOST)
+        self._idle: list[psycopg.Connection] = []
+        self._closed = False
+        self._process = os.getpid()
+
+    def take(self, deadline: float) -> psycopg.Connection:
+        """A connection that was alive a moment ago. Raises the `DatabaseError` family."""
+        self._check_open()
+        if not self._free.acquire(timeout=max(0.0, deadline - clock.elapsed())):
+            raise errors.DatabaseBusyError
+        try:
+            while True:
+                try:
+                    connection = self._idle.pop()
+                except IndexError:
+                    break
+                if _silent(connection):
+                    return connection
+                _close(connection)
+            return self._connect()
+        except BaseException:
+            self._free.release()
+            raise
+
+    def give_back(self, connection: psycopg.Connection) -> None:
+        """Keep it for the next call, unless it is broken or in the middle of something."""
+        if connection.closed or connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            _close(connection)
+        else:
+            self._idle.append(connection)
+        self._free.release()
+        if self._closed:  # asked after the append, or a `close` in between would miss it
+            self.close()
+
+    def close(self) -> None:
+        """Close what is idle; closing twice is fine."""
+        self._closed = True
+        if self._process != os.getpid():  # the parent's: a farewell from here would end them there
+            return
+        with suppress(IndexError):
+            while True:
+                _close(self._idle.pop())
+
+    def connect(self) -> psycopg.Connection:
+        """A connection beside the pool, for migrations: with the driver's own types."""
+        self._check_open()
+        try:
+            return psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
+        except psycopg.Error as error:
+            raise postgresql_errors.refused(error) from error
+
+    def _connect(self) -> psycopg.Connection:
+        try:
+            connection = psycopg.connect(
+                **self._parameters, autocommit=True, prepare_threshold=None, context=_AsTheServiceWrites()
+            )
+        except psycopg.Error as error:
+            raise postgresql_errors.refused(error) from error
+        try:
+            announced = connection.info.backend_pid
+            if connection.execute(_LIMITS, (self._limit, self._limit, announced)).fetchall():
+                connection.prepare_threshold = _PREPARE_AFTER
+        except psycopg.Error as error:  # an engine without one of these is served like a pooler
+            if connection.closed:
+                raise postgresql_errors.translate(error) or error from error
+        return connection
+
+    def _check_open(self) -> None:
+        if self._closed or self._process != os.getpid():
+            raise errors.DatabaseClosedError
+
+
+def _silent(connection: psycopg.Connection) -> bool:
+    """Whether nothing came in unasked: a server that ends a connection says so, or closes the socket."""
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _close(connection: psycopg.Connection) -> None:
+    with suppress(psycopg.Error):
+        connection.close()
+
+
+# --- values as the service writes them; in the binary format, which depends on no setting of the server
+
+
+class _Moment(Loader):
+    """timestamptz -> the text of `shared.clock`."""
+
+    format = pq.Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        seconds, microseconds = divmod(_integer(data)[0], 1_000_000)
+        return f"{_second(seconds)}.{microseconds:06d}Z"
+
+
+class _Identifier(Loader):
+    """uuid -> its canonical text."""
+
+    format = pq.Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        digits = bytes(data).hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+_integer = struct.Struct("!q").unpack
+_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001  PostgreSQL counts from here, in UTC
+
+
+@lru_cache(maxsize=1024)
+def _second(since_epoch: int) -> str:
+    return (_EPOCH + timedelta(seconds=since_epoch)).isoformat()
+
+
+class _AsTheServiceWrites:
+    """psycopg's adaptation context with these loaders."""
+
+    adapters = AdaptersMap(psycopg.adapters)
+    connection = None
+
+
+_AsTheServiceWrites.adapters.register_loader("timestamptz", _Moment)
+_AsTheServiceWrites.adapters.register_loader("uuid", _Identifier)

@@ -1,0 +1,95 @@
+"""What PostgreSQL's errors mean to a caller, by SQLSTATE (PostgreSQL documentation, appendix A)."""
+
+import psycopg
+from peewee import PeeweeException
+
+from shared import errors
+from shared.config import variable
+
+_URL = variable("database_url")
+
+_LOST_RACES = ("40001", "40P01", "23505", "55P03")
+"""Serialization failure, deadlock, a key that somebody else just wrote, a lock that somebody else holds."""
+
+_MISSING = ("42P01", "42703", "3F000", "42P10")
+"""No such table, column or schema, or no such index behind an `ON CONFLICT`."""
+
+_RESTARTS = ("57P01", "57P02", "57P03", "57P05", "26000", "0A000")
+"""The server goes down, comes up or ends an idle connection; it forgot a prepared statement or outdated it."""
+
+_REFUSALS = (
+    ("password authentication failed", f"the server refuses the user or the password in {_URL}"),
+    ("no password supplied", f"the server wants a password in {_URL}"),
+    ("no pg_hba.conf entry", f"the server refuses the user in {_URL}"),
+    ("role ", f"the server does not know the user in {_URL}"),
+    ("database ", f"the server does not have the database in {_URL}"),
+)
+
+
+def translate(error: BaseException) -> errors.DatabaseError | None:
+    """The contract's error for a driver's; None when it is no matter of the database's state."""
+    if isinstance(error, PeeweeException):
+        error = getattr(error, "orig", None) or error.__cause__ or error
+    if isinstance(error, errors.DatabaseError):
+        return error
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate
+    if state is None:
+        return unavailable() if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) else None
+    if state in _LOST_RACES:
+        return lost_race()
+    if state in _MISSING:
+        return errors.DatabaseSchemaError()
+    if state in _RESTARTS or state.startswith("08"):
+        return unavailable()
+    if state == "25006":
+        return read_only()
+    if state == "42501":
+        return errors.DatabaseReadOnlyError(f"the user in {_URL} may not write: nothing was written")
+    if state == "53100":
+        return errors.DatabaseFullError()
+    if state == "53300":
+        return _transient(errors.DatabaseBusyError("database has no connection left: nothing was written, try again"))
+    if state == "57014":
+        return errors.DatabaseBusyError()  # it ran into its time limit and was undone
+    if state.startswith("XX"):
+        return errors.DatabaseCorruptError() if state in ("XX001", "XX002") else unavailable()
+    if state.startswith(("53", "58", "57")):
+        return unavailable()
+    return None
+
+
+def refused(error: psycopg.Error) -> errors.DatabaseError:
+    """Why no connection came about. The server's words may hold names, so they go to the log alone."""
+    text = str(error)
+    if "read-only" in text or "hot standby" in text:
+        return read_only()
+    if "too many clients" in text or "remaining connection slots" in text:
+        return _transient(errors.DatabaseBusyError("database has no connection left: nothing was written, try again"))
+    for words, reason in _REFUSALS:
+        if "FATAL" in text and words in text:
+            return errors.DatabaseUnavailableError(f"database is unavailable: {reason}")
+    if "FATAL" in text:  # starting up, shutting down
+        return unavailable()
+    return unavailable(f"database is unavailable: no server of {_URL} can be reached")
+
+
+def unavailable(reason: str | None = None) -> errors.DatabaseError:
+    """Not to be had at the moment; another attempt may find it, or its successor."""
+    return _transient(errors.DatabaseUnavailableError(reason))
+
+
+def lost_race() -> errors.DatabaseError:
+    """Somebody else wrote the same at the same time; nothing was written."""
+    return _transient(errors.DatabaseBusyError())
+
+
+def read_only() -> errors.DatabaseError:
+    """A replica, or a primary that was told to refuse writes; after a fail-over it may be the wrong server only."""
+    return _transient(errors.DatabaseReadOnlyError(f"{_URL} names a read-only server: nothing was written"))
+
+
+def _transient(failure: errors.DatabaseError) -> errors.DatabaseError:
+    failure.transient = True
+    return failure

