@@ -7,9 +7,12 @@ from shared.requests import ValidateMembership
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 when the user may join; otherwise the problem says why not."""
+    """200 when the user may join; otherwise the problem says why not.
+
+    `Switchboard-Status-Age-Ms` tells how old the session's status is that a 200 went by; a problem does not have it.
+    """
     query = request.query(ValidateMembership)
-    warm.sessions().validate_session_membership(request.session_id, query.user_id, query.role)
+    status_age_ms = warm.sessions().admit(request.session_id, query.user_id, query.role)
     return Response(
         200,
         {
@@ -18,4 +21,5 @@ def handler(request: Request) -> Response:
             "user_id": query.user_id,
             "role": query.role,
         },
+        {"Switchboard-Status-Age-Ms": str(status_age_ms)},
     )

@@ -7,7 +7,7 @@ from shared import clock, paging, rules
 from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
-from shared.warm_cache import CachedSession, WarmCache
+from shared.warm_cache import CachedSession, Moment, WarmCache
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +43,14 @@ class SessionPage(NamedTuple):
 class SessionManager:
     """Creates, finds, ends and lists sessions, and says who may join. Safe for any number of threads.
 
-    Raises the `SwitchboardError` family: what the contract says, and `DatabaseError` of the storage.
+    Raises the `SwitchboardError` family: what the contract says, and `DatabaseError` of the storage. With
+    `max_staleness_ms` who may join (and nothing else) is answered by a status that is at most so old.
     """
 
-    def __init__(self, database: SessionStore, cache_size: int = 1000) -> None:
+    def __init__(self, database: SessionStore, cache_size: int = 1000, max_staleness_ms: int = 0) -> None:
         self._database = database
         self._cache = WarmCache(cache_size)
+        self._max_staleness_ms = max_staleness_ms
 
     def create_session(
         self,
@@ -62,8 +64,11 @@ class SessionManager:
         rules.check_created_by(created_by)
         students = tuple(dict.fromkeys(student_ids))
         rules.check_students(students)
-        session = self._database.create_session(Session(new_id(), name, created_by, students, clock.now()), key)
-        self._cache.put(session)
+        began = self._moment()
+        made = Session(new_id(), name, created_by, students, clock.now())
+        session = self._database.create_session(made, key)
+        # a key that was used before gives the session that was made then: it may have ended since
+        self._cache.put(session, began if session.id == made.id else None)
         log.info("created session %s with %d students", session.id, len(students))
         return session
 
@@ -78,8 +83,10 @@ class SessionManager:
     def end_session(self, session_id: str) -> Session:
         """End an active session. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`."""
         key = rules.session_key(session_id)
-        session = self._database.update_session(key)
-        self._cache.drop(key)
+        try:
+            session = self._database.update_session(key)
+        finally:  # a call that failed too: somebody else has ended it, or this end may yet stand
+            self._cache.drop(key)
         log.info("ended session %s", key)
         return session
 
@@ -101,11 +108,21 @@ class SessionManager:
         Raises `InvalidUserIDError`, `InvalidRoleError`, `SessionNotFoundError`, `SessionEndedError`,
         `UnauthorizedError`, in this order.
         """
+        self.admit(session_id, user_id, role)
+
+    def admit(self, session_id: str, user_id: str, role: str) -> int:
+        """As `validate_session_membership`, and tell how old the status is that it went by.
+
+        In milliseconds from before its read began, rounded up: 0 when it was read for this call, and never more than
+        `max_staleness_ms`. Errors do not tell.
+        """
         rules.check_user_id(user_id)
         rules.check_role(role)
-        students = self.roster(session_id, must_be_active=True)
+        known = self._known_active(session_id) if self._max_staleness_ms else None
+        students, age = known or (self.roster(session_id, must_be_active=True), 0)
         if role == STUDENT and user_id not in students:
             raise UnauthorizedError
+        return age
 
     def roster(self, session_id: str, *, must_be_active: bool) -> frozenset[str]:
         """The students of a session. Raises `SessionNotFoundError`, and `SessionEndedError` where it must be active."""
@@ -119,7 +136,8 @@ class SessionManager:
 
     def load_active_sessions(self) -> None:
         """Fill the cache with the newest active sessions; the others come when they are asked for."""
-        self._cache.replace(self._database.list_active_sessions(_LOADED_AT_START))
+        began = self._moment()
+        self._cache.replace(self._database.list_active_sessions(_LOADED_AT_START), began)
 
     def refresh_cache(self) -> None:
         """Forget all that is cached, and load anew."""
@@ -134,16 +152,32 @@ class SessionManager:
         key = canonical(session_id)
         return key is not None and self._still_active(key)
 
+    def _moment(self) -> Moment | None:
+        """This moment, where anybody will ask how long ago it was."""
+        return Moment.now() if self._max_staleness_ms else None
+
+    def _known_active(self, session_id: str) -> tuple[frozenset[str], int] | None:
+        cached = self._cache.get(rules.session_key(session_id))
+        if cached is None or cached.active_as_of is None:
+            return None
+        age = cached.active_as_of.age()
+        return (cached.students, age) if age <= self._max_staleness_ms else None
+
     def _still_active(self, key: str) -> bool:
+        began = self._moment()
         if self._database.get_status(key) == ACTIVE:
+            if began is not None:
+                self._cache.confirm(key, began)
             return True
         self._cache.drop(key)
         return False
 
     def _look_up(self, key: str, must_be_active: bool) -> CachedSession:
+        began = self._moment()
         session = self._database.get_session(key)
         if session.status == ACTIVE:
-            return self._cache.put(session)
+            return self._cache.put(session, began)
+        self._cache.drop(key)  # a read that began earlier may be about to put it
         if must_be_active:
             raise SessionEndedError
         return CachedSession(session, frozenset(session.student_ids))

@@ -4,13 +4,36 @@ A session's name, creator, start and roster are fixed at its creation, so they a
 status is not: whoever finds a session here still asks the database for its status *after* the call began, and that
 read sees every commit that was acknowledged before it, in any process. So an answer is as good as one read from the
 database alone (it is linearizable), for the price of one read of one column by its key.
+
+Beside a session stands when it was last known to be active, for whoever may go by a status of some age: the moment
+*before* that was read or written. As a read that began before a session ended may come in after the end, what began
+before the last drop, of whatever session, is not believed.
 """
 
 import threading
+from typing import NamedTuple
 
 import msgspec
 
+from shared import clock
 from shared.entities import Session
+
+
+class Moment(NamedTuple):
+    """A moment on two clocks: the first never steps back, the second goes on while a container is frozen."""
+
+    elapsed: float
+    unix_milliseconds: int
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """This moment."""
+        return cls(clock.elapsed(), clock.unix_milliseconds())
+
+    def age(self) -> int:
+        """Whole milliseconds since then, rounded up, by the clock that counts more."""
+        rounded_up = -int(1000 * (self.elapsed - clock.elapsed()) // 1)
+        return max(rounded_up, clock.unix_milliseconds() - self.unix_milliseconds)
 
 
 class CachedSession(msgspec.Struct, frozen=True):
@@ -18,6 +41,7 @@ class CachedSession(msgspec.Struct, frozen=True):
 
     session: Session
     students: frozenset[str]
+    active_as_of: Moment | None = None
 
 
 class WarmCache:
@@ -26,6 +50,7 @@ class WarmCache:
     def __init__(self, size: int) -> None:
         self._size = size
         self._entries: dict[str, CachedSession] = {}
+        self._dropped = float("-inf")  # when a session was dropped last, on `clock.elapsed`
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -35,23 +60,36 @@ class WarmCache:
         """What is known of a session; its status is to be asked for."""
         return self._entries.get(session_id)
 
-    def put(self, session: Session) -> CachedSession:
-        """Keep an active session."""
-        entry = CachedSession(session, frozenset(session.student_ids))
+    def put(self, session: Session, active_as_of: Moment | None) -> CachedSession:
+        """Keep a session that was active then; None when that is not known."""
+        students = frozenset(session.student_ids)
         with self._lock:
+            entry = CachedSession(session, students, self._believed(active_as_of))
             self._entries[session.id] = entry
             while len(self._entries) > self._size:
                 del self._entries[next(iter(self._entries))]
         return entry
 
-    def drop(self, session_id: str) -> None:
-        """Forget a session that has ended."""
+    def confirm(self, session_id: str, active_as_of: Moment) -> None:
+        """Remember that a session was active then; one that is not kept any more stays forgotten."""
         with self._lock:
+            entry = self._entries.get(session_id)
+            if entry is not None:
+                believed = self._believed(active_as_of)
+                self._entries[session_id] = CachedSession(entry.session, entry.students, believed)
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session that has ended; to be called when its end is in the database."""
+        with self._lock:
+            self._dropped = clock.elapsed()
             self._entries.pop(session_id, None)
 
-    def replace(self, sessions: list[Session]) -> None:
-        """Keep these sessions and no others."""
+    def replace(self, sessions: list[Session], active_as_of: Moment | None) -> None:
+        """Keep these sessions that were active then, and no others."""
         with self._lock:
             self._entries.clear()
         for session in sessions[: self._size]:
-            self.put(session)
+            self.put(session, active_as_of)
+
+    def _believed(self, active_as_of: Moment | None) -> Moment | None:
+        return active_as_of if active_as_of is not None and active_as_of.elapsed > self._dropped else None
