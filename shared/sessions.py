@@ -97,7 +97,7 @@ class SessionManager:
     def list_sessions(self, wanted: SessionFilter, cursor: str | None = None, limit: int = 100) -> SessionPage:
         """A page of sessions, newest first. Raises `InvalidRequestError` for a cursor of another list."""
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)
-        after = paging.position(cursor, query, tuple[str, str])
+        after = paging.position(cursor, query, tuple[str, str], _is_start_and_id)
         found, total = self._database.list_sessions(wanted, after, limit + 1)
         page, more = paging.fitting(found, _row_bytes, limit)
         return SessionPage(page, total, paging.cursor(query, (page[-1].start_time, page[-1].id)) if more else None)
@@ -181,6 +181,11 @@ class SessionManager:
         if must_be_active:
             raise SessionEndedError
         return CachedSession(session, frozenset(session.student_ids))
+
+
+def _is_start_and_id(position: tuple[str, str]) -> bool:
+    start_time, session_id = position
+    return clock.is_rendered(start_time) and canonical(session_id) == session_id
 
 
 def _row_bytes(session: Session) -> int:

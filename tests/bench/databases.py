@@ -183,7 +183,7 @@ def _insert_sessions(
         rows.append((session_id, f"Lesson {number}", new.instructor(number), start, students))
     connection.executemany(sql.insert_session, rows)
     connection.executemany(sql.insert_enrollments, [(start, key, who) for key, _name, _by, start, who in rows])
-    connection.executemany(sql.count_created, [()] * len(rows))
+    connection.execute(sql.shift_count, (len(rows),))
 
 
 def _message_rows(new: Classrooms, number: int) -> Iterator[tuple[Any, ...]]:
