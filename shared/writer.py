@@ -295,7 +295,7 @@ class Writer:
             return True
         try:
             self._engine.commit()
-        except errors.DatabaseError as error:
+        except Exception as error:  # may be any write's: what was pipelined is known to have failed only here
             return self._undo(batch, error)
         for task in batch:
             self._read(task)
