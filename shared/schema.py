@@ -2,17 +2,22 @@
 
 Migrations are numbered scripts in `shared/migrations`, a folder for each engine, run by `playhouse.migrations`. A
 container that starts on a new or older database brings it up to date; one that starts on a newer database refuses to
-work on it.
+work on it. However many start at once, one migrates: the others wait, and find nothing left to do.
 """
 
 import logging
 import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from peewee import PeeweeException
+from peewee import DateTimeField, PeeweeException
 
 from shared import clock
 from shared.engines import Engine
 from shared.errors import DatabaseSchemaError
+
+if TYPE_CHECKING:
+    from playhouse.migrations import Runner
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +25,23 @@ _MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 _PATIENCE = 20.0  # seconds to wait for another container that is migrating
 
 
-def ensure(engine: Engine) -> None:
-    """Make the schema what this version needs. Raises the `DatabaseError` family."""
-    if engine.exists() and not _pending(engine):
-        return
-    from playhouse.migrations import Runner
+class Migration(NamedTuple):
+    """A migration: when it was applied, None while it is pending; `known` unless a newer version brought it."""
 
-    with engine.exclusive(clock.elapsed() + _PATIENCE), engine.dialect.connection_context():
-        applied = Runner(engine.dialect, _directory(engine)).up()
+    name: str
+    applied: str | None
+    known: bool
+
+
+def ensure(engine: Engine, patience: float = _PATIENCE) -> list[str]:
+    """Make the schema what this version needs; what was applied for that. Raises the `DatabaseError` family."""
+    if not pending(engine):
+        return []
+    applied = _migrate(engine, patience)
     if applied:
         log.info("migrated the database: %s", ", ".join(applied))
+    pending(engine)  # for its refusal: a newer version may have come first while this one waited
+    return applied
 
 
 def difference(engine: Engine) -> str:
@@ -43,23 +55,65 @@ def difference(engine: Engine) -> str:
         raise engine.failure(error) or error from error
 
 
+def migrations(engine: Engine) -> list[Migration]:
+    """Every migration in its order: this version's, and those that only the database knows."""
+    applied = _applied(engine)
+    known = _known(engine)
+    return [Migration(name, applied.get(name), name in known) for name in sorted(known | applied.keys())]
+
+
+def pending(engine: Engine) -> list[str]:
+    """What is still to be applied, in order. Raises `DatabaseSchemaError` where the database is newer."""
+    found = migrations(engine)
+    if newer := [migration.name for migration in found if not migration.known]:
+        raise DatabaseSchemaError(f"database schema is newer than this version of the service: {newer[-1]}")
+    return [migration.name for migration in found if migration.applied is None]
+
+
+def _migrate(engine: Engine, patience: float) -> list[str]:
+    try:
+        with engine.exclusive(clock.elapsed() + patience), engine.dialect.connection_context():
+            return list(_runner(engine).up())
+    except (DatabaseSchemaError, PeeweeException) as error:
+        if not pending(engine):  # an engine without advisory locks: another container made the tables first
+            return []
+        if isinstance(error, DatabaseSchemaError):
+            raise
+        raise DatabaseSchemaError("database holds tables that this version's migrations did not make") from error
+
+
+def _runner(engine: Engine) -> "Runner":
+    from playhouse.migrations import Runner
+
+    runner = Runner(engine.dialect, _directory(engine))
+    runner.History._meta.add_field("applied", DateTimeField(default=clock.now))  # its own is in local time
+    return runner
+
+
 def _directory(engine: Engine) -> str:
     return os.path.join(_MIGRATIONS, engine.kind)
 
 
-def _pending(engine: Engine) -> set[str]:
-    applied = _applied(engine)
+def _known(engine: Engine) -> set[str]:
     try:
-        known = {name.removesuffix(".py") for name in os.listdir(_directory(engine)) if name[0].isdigit()}
+        return {name.removesuffix(".py") for name in os.listdir(_directory(engine)) if name[0].isdigit()}
     except OSError as error:  # too many open files, that is
         raise engine.failure(error) or error from error
-    if newer := applied - known:
-        raise DatabaseSchemaError(f"database schema is newer than this version of the service: {max(newer)}")
-    return known - applied
 
 
-def _applied(engine: Engine) -> set[str]:
+def _applied(engine: Engine) -> dict[str, str]:
+    if not engine.exists():  # looking into a file that is missing would make it
+        return {}
     try:
-        return {name for (name,) in engine.fetch("SELECT name FROM schema_migration")}
+        return {name: _moment(applied) for name, applied in engine.fetch("SELECT name, applied FROM schema_migration")}
     except DatabaseSchemaError:  # not migrated yet, or made by somebody else: the first migration will tell
-        return set()
+        return {}
+
+
+def _moment(applied: datetime | str) -> str:
+    """When a migration was applied; what this service did not write stays as it is."""
+    try:
+        moment = applied if isinstance(applied, datetime) else datetime.fromisoformat(applied)
+    except ValueError:
+        return str(applied)
+    return clock.render(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
