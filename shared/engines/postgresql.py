@@ -7,7 +7,7 @@ one write costs it.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TypeVar
 
@@ -15,11 +15,12 @@ import psycopg
 from peewee import PostgresqlDatabase, Psycopg3Adapter
 from psycopg.pq import TransactionStatus
 
-from shared import clock, errors
+from shared import clock, engines, errors
 from shared.config import Settings
-from shared.engines import Bindings, Connection, Row, backoff
+from shared.engines import Bindings, Row, backoff
 from shared.engines.postgresql_connections import Connections
 from shared.engines.postgresql_errors import translate
+from shared.engines.postgresql_pipeline import Answer, Connection, Pipeline
 from shared.models import POSTGRESQL_MODELS
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class PostgresqlEngine:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
         self._connections = Connections(settings)
         self._patience = settings.busy_timeout_ms / 1000
+        self._limit = settings.write_timeout_seconds
         self._batch: _Batch | None = None
         self.dialect = _Dialect(self._connections)
 
@@ -67,7 +69,7 @@ class PostgresqlEngine:
 
         return self._read(stream)
 
-    def snapshot(self, read: Callable[[Connection], T]) -> T:
+    def snapshot(self, read: Callable[[engines.Connection], T]) -> T:
         """What `read` makes of a connection whose reads all see the same state."""
 
         def in_transaction(connection: psycopg.Connection) -> T:
@@ -100,9 +102,9 @@ class PostgresqlEngine:
 
     # --- writes
 
-    def begin(self, deadline: float) -> Connection:
+    def begin(self, deadline: float) -> engines.Connection:
         """A connection for a batch; its transaction begins with its first statement."""
-        self._batch = _Batch(self._connections.take(deadline))
+        self._batch = _Batch(self._connections.take(deadline), self._limit)
         return self._batch
 
     def single(self) -> None:
@@ -173,46 +175,52 @@ class PostgresqlEngine:
 class _Batch:
     """The writes of one transaction, or one statement that commits by itself."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: Connection, patience: float) -> None:
         self.connection = connection
         self.begun = False
         self.single = False
+        self._patience = patience
         self._committing = False  # what is under way may stand, even if its answer is lost
-        self._pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
+        self._pipeline: Pipeline | None = None
 
-    def execute(self, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
+    def execute(self, statement: str, bindings: Bindings = ()) -> Answer:
         """Send a statement, the first one behind a `BEGIN`; its rows come when they are asked for."""
         if self.single:
-            self._committing = True
-            cursor = _execute(self.connection, statement, bindings)
-            self._committing = False
-            return cursor
-        if not self.begun:
-            self._pipeline = self.connection.pipeline()
-            self._pipeline.__enter__()
+            return self._alone(statement, bindings)
+        if self._pipeline is None:
+            self._pipeline = Pipeline(self.connection, self._patience)
             self.begun = True
-            _execute(self.connection, "BEGIN")
-        return _execute(self.connection, statement, bindings)
+            self._pipeline.execute("BEGIN")
+        return self._pipeline.execute(statement, bindings)
+
+    def _alone(self, statement: str, bindings: Bindings) -> Answer:
+        self._committing = True
+        pipeline = Pipeline(self.connection, self._patience)
+        answer = pipeline.execute(statement, bindings)
+        pipeline.finish()
+        self._committing = False
+        return answer
 
     def commit(self) -> None:
         """Send the `COMMIT`, and read every answer. What is executed after it stands for itself."""
-        if self.begun:
+        if self._pipeline is not None:
+            self._pipeline.execute("COMMIT")
             self._committing = True
-            _execute(self.connection, "COMMIT")
-            self._leave_pipeline()
+            pipeline, self._pipeline = self._pipeline, None
+            pipeline.finish()
             self._committing = self.begun = False
         self.single = True
 
     def rollback(self) -> None:
         """Leave the transaction, or a connection that cannot."""
-        if not self.begun:
-            return
         self.begun = False
-        with suppress(psycopg.Error):  # of a statement that was undone: its writer was told, or is to be
-            self._leave_pipeline()
+        pipeline, self._pipeline = self._pipeline, None
         try:
+            if pipeline is not None:
+                with suppress(psycopg.Error):  # of a statement that is undone: its writer was told, or is to be
+                    pipeline.finish()
             if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
-                _execute(self.connection, "ROLLBACK")
+                self.connection.execute("ROLLBACK")
         except psycopg.Error:
             self.connection.close()
 
@@ -220,11 +228,6 @@ class _Batch:
         """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003)."""
         lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
         return self._committing and lost
-
-    def _leave_pipeline(self) -> None:
-        pipeline, self._pipeline = self._pipeline, None
-        if pipeline is not None:
-            pipeline.__exit__(None, None, None)
 
 
 class _Reads:

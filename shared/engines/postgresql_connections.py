@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from shared import clock, errors
 from shared.config import Settings, variable
 from shared.engines import postgresql_errors
+from shared.engines.postgresql_pipeline import Connection
 
 _MOST = 8  # connections at once in one process
 _PREPARE_AFTER = 2  # times that a statement was run
@@ -61,11 +62,11 @@ class Connections:
         self._parameters = parameters(settings)
         self._limit = str(int(settings.write_timeout_seconds * 1000))
         self._free = threading.Semaphore(_MOST)
-        self._idle: list[psycopg.Connection] = []
+        self._idle: list[Connection] = []
         self._closed = False
         self._process = os.getpid()
 
-    def take(self, deadline: float) -> psycopg.Connection:
+    def take(self, deadline: float) -> Connection:
         """A connection that was alive a moment ago. Raises the `DatabaseError` family."""
         self._check_open()
         if not self._free.acquire(timeout=max(0.0, deadline - clock.elapsed())):
@@ -84,7 +85,7 @@ class Connections:
             self._free.release()
             raise
 
-    def give_back(self, connection: psycopg.Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Keep it for the next call, unless it is broken or in the middle of something."""
         if connection.closed or connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
             _close(connection)
@@ -111,9 +112,9 @@ class Connections:
         except psycopg.Error as error:
             raise postgresql_errors.refused(error) from error
 
-    def _connect(self) -> psycopg.Connection:
+    def _connect(self) -> Connection:
         try:
-            connection = psycopg.connect(
+            connection = Connection.connect(
                 **self._parameters, autocommit=True, prepare_threshold=None, context=_AsTheServiceWrites()
             )
         except psycopg.Error as error:
@@ -122,6 +123,7 @@ class Connections:
             announced = connection.info.backend_pid
             if connection.execute(_LIMITS, (self._limit, self._limit, announced)).fetchall():
                 connection.prepare_threshold = _PREPARE_AFTER
+                connection.direct = True
         except psycopg.Error as error:  # an engine without one of these is served like a pooler
             if connection.closed:
                 raise postgresql_errors.translate(error) or error from error

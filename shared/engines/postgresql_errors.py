@@ -8,8 +8,8 @@ from shared.config import variable
 
 _URL = variable("database_url")
 
-_LOST_RACES = ("40001", "40P01", "23505", "55P03")
-"""Serialization failure, deadlock, a key that somebody else just wrote, a lock that somebody else holds."""
+_LOST_RACES = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, a lock that somebody else holds."""
 
 _MISSING = ("42P01", "42703", "3F000", "42P10")
 """No such table, column or schema, or no such index behind an `ON CONFLICT`."""
@@ -35,10 +35,12 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
     if not isinstance(error, psycopg.Error):
         return None
     state = error.sqlstate
-    if state is None:
-        return unavailable() if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) else None
+    if not state:  # the driver's own: no server said it
+        return None if isinstance(error, psycopg.ProgrammingError | psycopg.DataError) else unavailable()
     if state in _LOST_RACES:
         return lost_race()
+    if state == "23505":  # somebody else wrote the same, or an attempt before this one did
+        return lost_race(perhaps_written=True)
     if state in _MISSING:
         return errors.DatabaseSchemaError()
     if state in _RESTARTS or state.startswith("08"):
@@ -80,9 +82,11 @@ def unavailable(reason: str | None = None) -> errors.DatabaseError:
     return _transient(errors.DatabaseUnavailableError(reason))
 
 
-def lost_race() -> errors.DatabaseError:
-    """Somebody else wrote the same at the same time; nothing was written."""
-    return _transient(errors.DatabaseBusyError())
+def lost_race(*, perhaps_written: bool = False) -> errors.DatabaseError:
+    """Somebody else wrote the same at the same time; nothing was written, or another attempt has to look."""
+    failure = _transient(errors.DatabaseBusyError())
+    failure.outcome_unknown = perhaps_written
+    return failure
 
 
 def read_only() -> errors.DatabaseError:

@@ -38,7 +38,7 @@ WITH session AS (
   INSERT INTO session_heads (session_id, status, sequence, timestamp) VALUES (%(id)s, 'active', 0, %(start_time)s)
 ), enrolled AS (
   INSERT INTO enrollments (student_id, start_time, session_id)
-  SELECT unnest(%(student_ids)s::text[]), %(start_time)s::timestamptz, %(id)s::uuid
+  SELECT unnest(string_to_array(%(student_ids)s, ',')), %(start_time)s::timestamptz, %(id)s::uuid
 )
 INSERT INTO session_counts (slot, active, ended) VALUES (%(slot)s, 1, 0)
 ON CONFLICT (slot) DO UPDATE SET active = session_counts.active + 1
@@ -119,7 +119,7 @@ class PostgresqlWrites:
             "created_by": session.created_by,
             "start_time": session.start_time,
             "students": json_text(session.student_ids),
-            "student_ids": list(session.student_ids),
+            "student_ids": ",".join(session.student_ids),  # no user id has a comma
             "slot": self._slot,
         }
 
@@ -182,7 +182,7 @@ class PostgresqlWrites:
                 for (timestamp,) in cursor.fetchall():
                     return message_of(message_id, draft, timestamp)
                 self._refuse_unless_active(connection, draft.session_id)
-                raise lost_race()  # it was created in between
+                raise lost_race(perhaps_written=True)  # it was created in between
 
             return Later(read)
 

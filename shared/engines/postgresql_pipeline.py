@@ -1,0 +1,166 @@
+"""Statements that go out together and come back together: libpq's pipeline mode (PostgreSQL documentation, 32.5).
+
+psycopg has a pipeline of its own, which looks at the socket and gives up the interpreter at each statement: with many
+callers waiting for it that takes longer than the statements. This one queues them in libpq and goes to the network
+when somebody wants rows, or at the end.
+"""
+
+import re
+import select
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer
+
+from shared.engines import Bindings, Row
+
+_PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
+_SENT_AT_ONCE = 8  # statements: the server begins with the first while the last are still being written
+_FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
+
+
+class Connection(psycopg.Connection):
+    """A connection that knows which statements it has prepared."""
+
+    direct = False
+    """Whether the server itself is on the other side: only there may statements be prepared."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: dict[str, bytes] = {}
+        self.named = 0
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """What turns answers into Python's values; it takes the loaders that there are when it is made."""
+        return Transformer(self)
+
+
+class Answer:
+    """What a queued statement will have given back."""
+
+    def __init__(self, pipeline: "Pipeline") -> None:
+        self._pipeline = pipeline
+        self.rows: list[Row] = []
+        self.complete = False
+
+    def fetchall(self) -> list[Row]:
+        """Its rows; they are waited for where they are not there yet. Raises `psycopg.Error`."""
+        if not self.complete:
+            self._pipeline.read(self)
+        return self.rows
+
+
+class Pipeline:
+    """One exchange with the server, from the first statement to `finish`. `patience` is in seconds.
+
+    Without a `BEGIN` in it, it is one transaction that commits at its end.
+    """
+
+    def __init__(self, connection: Connection, patience: float) -> None:
+        self._connection = connection
+        self._libpq = connection.pgconn
+        self._patience = 1000 * patience
+        self._expected: list[Answer | None] = []  # None for a statement that is only prepared
+        self._read = 0
+        self._error: psycopg.Error | None = None
+        self._libpq.enter_pipeline_mode()
+
+    def execute(self, statement: str, bindings: Bindings = ()) -> Answer:
+        """Queue a statement; parameters are text, numbers or None. Raises `psycopg.Error`."""
+        text, names = _numbered(statement)
+        values = [bindings[name] for name in names] if isinstance(bindings, Mapping) else bindings
+        encoded = [None if value is None else str(value).encode() for value in values]
+        name = self._prepared(statement, text)
+        if name is None:
+            self._libpq.send_query_params(text, encoded, result_format=pq.Format.BINARY)
+        else:
+            self._libpq.send_query_prepared(name, encoded, result_format=pq.Format.BINARY)
+        answer = Answer(self)
+        self._expected.append(answer)
+        if len(self._expected) % _SENT_AT_ONCE == 0:
+            self._libpq.flush()
+        return answer
+
+    def read(self, answer: Answer) -> None:
+        """Wait for the rows of one statement, and of those before it."""
+        if self._error is None:
+            self._libpq.send_flush_request()
+            while not answer.complete and self._error is None:
+                self._next()
+        if self._error is not None:
+            raise self._error
+
+    def finish(self) -> None:
+        """Have everything done, and leave the connection ready for the next exchange. Raises what went wrong first."""
+        self._libpq.pipeline_sync()
+        self._expected.append(None)
+        while self._read < len(self._expected):
+            self._next()
+        if not self._connection.closed:
+            self._libpq.exit_pipeline_mode()
+        if self._error is not None:
+            self._connection.prepared.clear()  # what was prepared behind a failure is not there
+            raise self._error
+
+    def _prepared(self, statement: str, text: bytes) -> bytes | None:
+        connection = self._connection
+        if not connection.direct:
+            return None
+        name = connection.prepared.get(statement)
+        if name is None:
+            connection.named += 1
+            name = connection.prepared[statement] = b"switchboard_%d" % connection.named
+            self._libpq.send_prepare(name, text)
+            self._expected.append(None)
+        return name
+
+    def _next(self) -> None:
+        """Take in the answer to the next statement, in as many parts as it comes."""
+        answer = self._expected[self._read]
+        while (result := self._result()) is not None:
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                break
+            if result.status in _FAILED:
+                self._error = self._error or psycopg.errors.error_from_result(result)
+            elif answer is not None and result.ntuples:
+                answer.rows += self._rows(result)
+        if answer is not None:
+            answer.complete = True
+        self._read += 1
+
+    def _result(self) -> pq.abc.PGresult | None:
+        libpq = self._libpq
+        while True:
+            unsent = libpq.flush()
+            if not libpq.is_busy():
+                return libpq.get_result()
+            poll = select.poll()
+            poll.register(libpq.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
+            if not poll.poll(self._patience):
+                self._connection.close()
+                raise psycopg.OperationalError("the server did not answer in time")
+            libpq.consume_input()
+
+    def _rows(self, result: pq.abc.PGresult) -> list[Row]:
+        transformer = self._connection.transformer
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+
+@lru_cache(maxsize=256)
+def _numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement as the server wants it, `$1` for the first parameter, and their names in this order."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None or name not in names:
+            names.append(name or "")
+            return f"${len(names)}"
+        return f"${names.index(name) + 1}"
+
+    return _PLACEHOLDER.sub(number, statement).encode(), tuple(names)
