@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import psycopg
-from psycopg import pq
+from psycopg import abc, pq
 from psycopg.adapt import Transformer
 
 from shared.engines import Bindings, Row
@@ -34,7 +34,7 @@ class Connection(psycopg.Connection):
         self.named = 0
 
     @cached_property
-    def transformer(self) -> Transformer:
+    def transformer(self) -> abc.Transformer:
         """What turns answers into Python's values; it takes the loaders that there are when it is made."""
         return Transformer(self)
 
