@@ -19,7 +19,7 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, TickingDateTimeFactory
 
 from shared import warm
-from tests.storage import KINDS, SQLITE, PostgresDatabases, Storage, sqlite_file
+from tests.storage import KINDS, POSTGRESQL, SQLITE, PostgresDatabases, Storage, sqlite_file
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -264,11 +264,20 @@ def database(storage: Storage) -> Path:
     return Path(storage.url.removeprefix("sqlite:///"))
 
 
+@pytest.fixture
+def postgres(storage: Storage) -> Storage:
+    """The test's database on the server; whoever asks for it is a test of PostgreSQL alone."""
+    assert storage.kind == POSTGRESQL
+    return storage
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the conformance tests on both engines: handlers, managers, databases, unless they ask for SQLite's file."""
+    """Run the conformance tests on both engines, unless they ask for what one of them has: its file, its server."""
+    asked = metafunc.fixturenames
     folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
-    both = folder == "api" or (folder == "unit" and "settings" in metafunc.fixturenames)
-    if both and "database" not in metafunc.fixturenames:
+    if "postgres" in asked:
+        metafunc.parametrize("storage", [POSTGRESQL], indirect=True)
+    elif "database" not in asked and (folder == "api" or (folder == "unit" and "settings" in asked)):
         metafunc.parametrize("storage", KINDS, indirect=True)
 
 

@@ -35,7 +35,7 @@ class Storage:
         if self.kind == SQLITE:
             with closing(apsw.Connection(self.url.removeprefix("sqlite:///"))) as connection:
                 return connection.execute(statement).fetchall()
-        with psycopg.connect(self.url, autocommit=True) as administrator:
+        with psycopg.connect(self.url, autocommit=True, options="-c lock_timeout=10s") as administrator:
             cursor = administrator.execute(statement)
             return cursor.fetchall() if cursor.description else []
 

@@ -1,7 +1,6 @@
-"""Databases and writers of their own, on the test's file."""
+"""Databases and writers of their own, on the test's database."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from shared import schema
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
-from shared.engines.sqlite import SqliteEngine
+from shared.engines import Engine, open_engine
 from shared.sessions import SessionManager
 from shared.writer import Writer
 from tests.storage import Storage
@@ -22,16 +21,16 @@ def settings(storage: Storage) -> Settings:
 
 
 @pytest.fixture
-def engine(database: Path, settings: Settings) -> Iterator[SqliteEngine]:
-    """An engine on a migrated file."""
-    engine = SqliteEngine(settings)
+def engine(settings: Settings) -> Iterator[Engine]:
+    """An engine on a migrated database."""
+    engine = open_engine(settings)
     schema.ensure(engine)
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def make_writer(engine: SqliteEngine) -> Iterator[Callable[..., Writer]]:
+def make_writer(engine: Engine) -> Iterator[Callable[..., Writer]]:
     """A factory of writers on the engine; keyword arguments replace the short times of tests."""
     made: list[Writer] = []
 
@@ -47,7 +46,7 @@ def make_writer(engine: SqliteEngine) -> Iterator[Callable[..., Writer]]:
 
 @pytest.fixture
 def manager(settings: Settings) -> Iterator[DatabaseManager]:
-    """A database manager on the test's file."""
+    """A database manager on the test's database."""
     manager = open_database(settings)
     yield manager
     manager.close()

@@ -1,32 +1,51 @@
-"""Migrations and the check of the schema."""
+"""Migrations and the check of the schema, on both engines."""
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
+from msgspec.structs import replace
 
 from shared import errors, schema
 from shared.config import Settings
-from shared.engines.sqlite import SqliteEngine
+from shared.engines import Engine, open_engine
+from shared.models import POSTGRESQL_MODELS, SQLITE_MODELS
+from tests.storage import SQLITE, Storage
 
 
-def change(path: Path | str, statement: str) -> None:
-    """Change the file behind the service's back."""
-    connection = apsw.Connection(str(path))
-    connection.execute(statement)
-    connection.close()
+@pytest.fixture
+def empty(storage: Storage, request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """A database without any table."""
+    if storage.kind == SQLITE:
+        yield storage
+    else:
+        with request.getfixturevalue("postgres_databases").unmigrated() as unmigrated:
+            yield unmigrated
 
 
-def test_migrations_make_what_the_models_say(engine: SqliteEngine) -> None:
-    assert schema.difference(engine) == ""
+def ensure(settings: Settings) -> None:
+    """What a cold start does."""
+    with closing(open_engine(settings)) as engine:
+        schema.ensure(engine)
 
 
-def test_a_second_start_migrates_nothing(engine: SqliteEngine, settings: Settings) -> None:
+def test_migrations_make_what_the_models_say(empty: Storage, settings: Settings) -> None:
+    models = SQLITE_MODELS if empty.kind == SQLITE else POSTGRESQL_MODELS
+    with closing(open_engine(replace(settings, database_url=empty.url))) as engine:
+        missing = {f"create table {model._meta.table_name}" for model in models}
+        assert missing <= set(schema.difference(engine).splitlines())
+        schema.ensure(engine)
+        assert schema.difference(engine) == ""
+
+
+def test_a_second_start_migrates_nothing(engine: Engine, settings: Settings) -> None:
     before = engine.fetch("SELECT * FROM schema_migration")
-    schema.ensure(SqliteEngine(settings))
+    ensure(settings)
+    assert len(before) > 0
     assert engine.fetch("SELECT * FROM schema_migration") == before
 
 
@@ -39,57 +58,81 @@ def test_a_second_start_migrates_nothing(engine: SqliteEngine, settings: Setting
         ("DROP INDEX sessions_active", "add index sessions.sessions_active"),
     ],
 )
-def test_a_difference_is_named(engine: SqliteEngine, statement: str, difference: str) -> None:
-    change(engine.path, statement)
+def test_a_difference_is_named(engine: Engine, storage: Storage, statement: str, difference: str) -> None:
+    storage.run(statement)
     assert schema.difference(engine) == difference
 
 
-def test_a_newer_database_is_refused(engine: SqliteEngine, settings: Settings) -> None:
-    change(engine.path, "INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        ("DROP TABLE session_heads", "create table session_heads"),
+        ("DROP INDEX messages_id", "add index messages (session_id, id) unique"),
+    ],
+)
+def test_a_difference_that_a_server_alone_can_have(
+    postgres: Storage, engine: Engine, statement: str, difference: str
+) -> None:
+    postgres.run(statement)
+    assert schema.difference(engine) == difference
+
+
+def test_a_newer_database_is_refused(engine: Engine, storage: Storage, settings: Settings) -> None:
+    storage.run("INSERT INTO schema_migration (name, applied) VALUES ('9999_future', '2030-01-01')")
     with pytest.raises(errors.DatabaseSchemaError, match="9999_future"):
-        schema.ensure(SqliteEngine(settings))
+        ensure(settings)
 
 
-def test_a_database_of_something_else_is_refused(database: Path, settings: Settings) -> None:
-    change(database, "CREATE TABLE sessions (cookie TEXT)")
+def test_a_database_of_something_else_is_refused(empty: Storage, settings: Settings) -> None:
+    empty.run("CREATE TABLE sessions (cookie TEXT)")
     with pytest.raises(errors.DatabaseSchemaError):
-        schema.ensure(SqliteEngine(settings))
+        ensure(replace(settings, database_url=empty.url))
 
 
 def test_a_failed_migration_leaves_nothing(
-    tmp_path: Path, database: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, storage: Storage, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "_MIGRATIONS", shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations"))
-    migrations = tmp_path / "migrations" / "sqlite"
-    (migrations / "0002_broken.py").write_text(
+    broken = tmp_path / "migrations" / storage.kind / "9000_broken.py"
+    broken.write_text(
         "def up(migrator, db):\n"
-        "    db.execute_sql('CREATE TABLE half (a)')\n"
-        "    db.execute_sql('CREATE TABLE sessions (a)')\n"
+        "    db.execute_sql('CREATE TABLE half (a text)')\n"
+        "    db.execute_sql('CREATE TABLE sessions (a text)')\n"
     )
-    engine = SqliteEngine(settings)
-    with pytest.raises(errors.DatabaseSchemaError):
+    with closing(open_engine(settings)) as engine:
+        with pytest.raises(errors.DatabaseSchemaError):
+            schema.ensure(engine)
+        with pytest.raises(errors.DatabaseSchemaError):
+            engine.fetch("SELECT * FROM half")
+        broken.unlink()
         schema.ensure(engine)
-    assert engine.fetch("SELECT name FROM sqlite_schema WHERE name = 'half'") == []
-    (migrations / "0002_broken.py").unlink()
-    schema.ensure(engine)
-    engine.close()
+        assert schema.difference(engine) == ""
 
 
-def test_many_containers_may_start_at_once(settings: Settings) -> None:
+def test_many_containers_may_start_at_once(empty: Storage, settings: Settings) -> None:
     start = """
 import sys
 from shared.config import Settings
 from shared.database import open_database
+from shared.engines import open_engine
+settings = Settings(database_url=sys.argv[1])
+open_engine(settings)  # imports the driver
+print("ready", flush=True)
 sys.stdin.readline()
-print(open_database(Settings(database_url=sys.argv[1])).count_active_sessions())
+print(open_database(settings).count_active_sessions())
 """
-    command = [sys.executable, "-c", start, settings.database_url]
+    command = [sys.executable, "-c", start, empty.url]
     containers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(6)
     ]
     for container in containers:
+        assert container.stdout is not None
+        assert container.stdout.readline() == "ready\n"
+    for container in containers:
         assert container.stdin is not None
         container.stdin.write("\n")
         container.stdin.flush()
     assert [container.communicate() for container in containers] == [("0\n", "")] * 6
+    with closing(open_engine(replace(settings, database_url=empty.url))) as engine:
+        assert schema.difference(engine) == ""

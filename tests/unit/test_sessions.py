@@ -1,7 +1,7 @@
 """SessionManager: the cache is coherent, sessions are immutable, the database's failures change nothing."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -10,6 +10,7 @@ from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.entities import Session
 from shared.sessions import SessionManager
+from tests.storage import SQLITE, Storage
 
 Ask = Callable[[SessionManager, str], object]
 
@@ -43,30 +44,50 @@ def test_a_session_that_another_container_created_is_found(sessions: SessionMana
     assert sessions.get_session(session.id) == session
 
 
+@pytest.fixture
+def full_disk(storage: Storage, manager: DatabaseManager) -> Callable[[], AbstractContextManager[None]]:
+    """In whose context every write finds the disk full."""
+
+    @contextmanager
+    def in_a_file() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(manager._engine, "commit", _refuse)
+            yield
+
+    @contextmanager
+    def on_a_server() -> Iterator[None]:
+        storage.run(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+            "CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON session_counts EXECUTE FUNCTION refuse();"
+        )
+        yield
+        storage.run("DROP FUNCTION refuse CASCADE")
+
+    return in_a_file if storage.kind == SQLITE else on_a_server
+
+
+def _refuse() -> None:
+    raise errors.DatabaseFullError
+
+
 def test_a_failed_end_changes_nothing(
-    database: Path, sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionManager, full_disk: Callable[[], AbstractContextManager[None]]
 ) -> None:
     session = sessions.create_session("Maths", "ms_noether", ["ann"])
-    with monkeypatch.context() as broken:
-        broken.setattr(manager._engine, "commit", _full)
-        with pytest.raises(errors.DatabaseFullError):
-            sessions.end_session(session.id)
+    with full_disk(), pytest.raises(errors.DatabaseFullError):
+        sessions.end_session(session.id)
     sessions.validate_session_membership(session.id, "ann", "student")
     assert sessions.end_session(session.id).status == "ended"
 
 
 def test_a_failed_create_leaves_nothing_in_the_cache(
-    database: Path, sessions: SessionManager, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionManager, full_disk: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    monkeypatch.setattr(manager._engine, "commit", _full)
-    with pytest.raises(errors.DatabaseFullError):
+    with full_disk(), pytest.raises(errors.DatabaseFullError):
         sessions.create_session("Maths", "ms_noether", ["ann"])
     assert sessions.get_stats()["cache_size"] == 0
     assert sessions.list_active_sessions() == []
-
-
-def _full() -> None:
-    raise errors.DatabaseFullError
 
 
 def test_the_cache_is_filled_at_a_cold_start_and_bounded(sessions: SessionManager, manager: DatabaseManager) -> None:

@@ -1,6 +1,7 @@
 """SQLite files: pragmas, readers, and files that are missing, emptied, replaced, locked or no database."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,15 @@ PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 200,
 }
+
+
+@pytest.fixture
+def engine(database: Path, settings: Settings) -> Iterator[SqliteEngine]:
+    """An engine on a migrated file."""
+    engine = SqliteEngine(settings)
+    schema.ensure(engine)
+    yield engine
+    engine.close()
 
 
 def pragmas_of(connection: apsw.Connection) -> dict[str, object]:

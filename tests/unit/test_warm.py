@@ -3,10 +3,14 @@
 import os
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from shared import errors, warm
+from tests.storage import Storage
+
+pytestmark = pytest.mark.usefixtures("settings")  # and so on both engines
 
 
 def test_a_warm_container_keeps_its_environment() -> None:
@@ -34,6 +38,21 @@ def test_a_reset_is_a_cold_start() -> None:
     assert warm.environment() is not before
     with pytest.raises(errors.DatabaseClosedError):
         before.sessions.list_active_sessions()
+
+
+def test_a_cold_start_without_a_server_s_database_is_tried_again(
+    postgres: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = urlsplit(postgres.url).path[1:] + "_later"
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", urlsplit(postgres.url)._replace(path=f"/{later}").geturl())
+    with pytest.raises(errors.DatabaseUnavailableError, match="does not have the database"):
+        warm.environment()
+    postgres.run(f"CREATE DATABASE {later}")
+    try:
+        assert warm.sessions().list_active_sessions() == []
+    finally:
+        warm.reset()
+        postgres.run(f"DROP DATABASE {later} WITH (FORCE)")
 
 
 def test_a_failed_cold_start_is_tried_again(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
