@@ -1,0 +1,57 @@
+"""How far a long work is: a bar on a terminal, elsewhere a line now and then."""
+
+import shutil
+from typing import TextIO
+
+from shared import clock
+
+_BAR = 20  # characters
+_REDRAW = 0.2  # seconds between two looks of the bar
+_LINE = 5.0  # seconds between two lines where there is no terminal
+
+
+class Progress:
+    """`total` rows, of which `done` were done by a run before; shown on `stream`, the last time by `close`."""
+
+    def __init__(self, stream: TextIO, label: str, total: int, done: int = 0) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._label = label
+        self._total = total
+        self._before = self._done = done
+        self._began = self._shown = clock.elapsed()
+
+    def moved(self, rows: int) -> None:
+        """So many rows more are done."""
+        self._done += rows
+        if clock.elapsed() - self._shown >= (_REDRAW if self._terminal else _LINE):
+            self._show()
+
+    def close(self) -> None:
+        """It is over, at the end or not."""
+        self._show()
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _show(self) -> None:
+        self._shown = clock.elapsed()
+        line = self.line(self._shown - self._began)
+        if self._terminal:
+            columns = shutil.get_terminal_size().columns - 1
+            self._stream.write("\r" + line[:columns].ljust(columns))
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def line(self, seconds: float) -> str:
+        """Percent, rows, rows a second of this run and the time that is left, after so many seconds."""
+        share = min(1.0, self._done / self._total) if self._total else 1.0
+        speed = (self._done - self._before) / max(seconds, 0.001)
+        filled = "#" * int(share * _BAR)
+        left = "-:--"
+        if speed or share == 1:
+            minutes, rest = divmod(int(max(0, self._total - self._done) / max(speed, 0.001)), 60)
+            left = f"{minutes}:{rest:02}"
+        rows = f"{self._done:,} of {max(self._total, self._done):,} rows"
+        return f"{self._label:<9} [{filled:<{_BAR}}] {int(share * 100):3}%  {rows}  {speed:,.0f} rows/s  {left} left"

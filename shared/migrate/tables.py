@@ -1,0 +1,75 @@
+"""The tables that `copy` moves, in the order in which it moves them, and the statements for both sides.
+
+The heads come last: a session takes no writes on PostgreSQL before its head is there, so a service that is pointed at
+the target too early cannot store a message in the midst of a copied history.
+"""
+
+from typing import NamedTuple
+
+PAGE_ROWS = 2000
+"""Rows of one read, and of one transaction: distributed engines take 3,000."""
+
+_HEADS = """(
+  SELECT sessions.id AS session_id, sessions.status AS status, coalesce(messages.sequence, 0) AS sequence,
+    coalesce(messages.timestamp, sessions.start_time) AS timestamp
+  FROM sessions LEFT JOIN messages ON messages.session_id = sessions.id AND messages.sequence =
+    (SELECT max(sequence) FROM messages AS later WHERE later.session_id = sessions.id)
+)"""
+
+_ONLY_UPDATE = """
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, end_time = excluded.end_time
+WHERE sessions.status = 'active' AND excluded.status = 'ended'
+"""
+
+
+class Table(NamedTuple):
+    """A table of the target. Its columns begin with its key; `source` is where SQLite has its rows."""
+
+    name: str
+    key: int  # how many columns
+    columns: tuple[str, ...]
+    source: str
+    conflict: str = "ON CONFLICT DO NOTHING"
+
+    def page(self, kind: str, *, after: bool) -> str:
+        """([key of the last row seen]) -> rows in the order of the key, which is each engine's own for text."""
+        relation, parameter = (self.source, "?") if kind == "sqlite" else (self.name, "%s")
+        key = ", ".join(self.columns[: self.key])
+        where = f"WHERE ({key}) > ({', '.join([parameter] * self.key)})" if after else ""
+        return f"SELECT {', '.join(self.columns)} FROM {relation} {where} ORDER BY {key} LIMIT {PAGE_ROWS}"
+
+    @property
+    def insert(self) -> str:
+        """(columns) for PostgreSQL; a row that is there already stays."""
+        values = ", ".join(["%s"] * len(self.columns))
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({values}) {self.conflict}"
+
+    @property
+    def drop_some(self) -> str:
+        """() -> a row for each that was deleted, of which one transaction can bear no more."""
+        key = ", ".join(self.columns[: self.key])
+        some = f"SELECT {key} FROM {self.name} LIMIT {PAGE_ROWS}"
+        return f"DELETE FROM {self.name} WHERE ({key}) IN ({some}) RETURNING 1"
+
+
+SESSIONS = Table(
+    "sessions",
+    1,
+    ("id", "name", "created_by", "start_time", "end_time", "status", "student_ids"),
+    "sessions",
+    _ONLY_UPDATE,
+)
+ENROLLMENTS = Table("enrollments", 3, ("student_id", "start_time", "session_id"), "enrollments")
+MESSAGES = Table(
+    "messages",
+    2,
+    ("session_id", "sequence", "id", "type", "context", "from_user", "to_user", "timestamp", "content"),
+    "messages",
+)
+KEYS = Table("idempotency_keys", 2, ("scope", "key", "fingerprint", "answer", "created_at"), "idempotency_keys")
+HEADS = Table("session_heads", 1, ("session_id", "status", "sequence", "timestamp"), _HEADS)
+
+TABLES = (SESSIONS, ENROLLMENTS, MESSAGES, KEYS, HEADS)
+
+CHANGING = (KEYS, HEADS)
+"""Rows of these may change or go while the service writes to the source; a session's only update is its end."""

@@ -1,0 +1,193 @@
+"""The PostgreSQL database that `copy` writes, and the mark in it of how far the copy got.
+
+The mark is the one row of a table of its own, and moves in the transaction of the rows that it tells of. So the two
+agree whenever the copy is killed; and a batch whose commit got no answer is sent again, and changes nothing then.
+Each run signs the mark: a run that finds another's signature has been overtaken and stops before it writes.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from shared import clock, schema
+from shared.engines import Connection, Engine, Row, backoff
+from shared.errors import DatabaseError, DatabaseSchemaError
+from shared.migrate.commands import differences
+from shared.migrate.databases import RefusedError, blaming
+from shared.migrate.tables import CHANGING, TABLES, Table
+
+T = TypeVar("T")
+
+_PATIENCE = 60.0  # seconds that a batch is tried again, while the server restarts or fails over
+_FINISHED = "finished"
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS copy_progress (
+  id integer PRIMARY KEY, run text NOT NULL, source text NOT NULL, version text NOT NULL,
+  stage text NOT NULL, reached text NOT NULL, copied bigint NOT NULL
+)
+"""
+_READ = "SELECT source, version, stage, reached, copied FROM copy_progress"
+_SIGN = """
+INSERT INTO copy_progress (id, run, source, version, stage, reached, copied) VALUES (1, %s, '', '', '', '[]', 0)
+ON CONFLICT (id) DO UPDATE SET run = excluded.run
+RETURNING source, version, stage, reached, copied
+"""
+_MOVE = """
+UPDATE copy_progress SET source = %s, version = %s, stage = %s, reached = %s, copied = %s
+WHERE id = 1 AND run = %s RETURNING 1
+"""
+_OCCUPIED = "SELECT " + " OR ".join(f"EXISTS (SELECT 1 FROM {table.name})" for table in TABLES)
+_RECOUNT = (
+    "DELETE FROM session_counts",
+    "INSERT INTO session_counts (slot, active, ended)"
+    " SELECT 0, count(*) FILTER (WHERE status = 'active'), count(*) FILTER (WHERE status = 'ended') FROM sessions",
+)
+
+
+class Mark(NamedTuple):
+    """How far a copy got: of which source, in which state of it, up to which key of which table, rows in all."""
+
+    source: str
+    version: str = ""  # until what may have changed since another version was dropped from the target
+    stage: str = ""
+    reached: str = "[]"
+    copied: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything was copied and verified."""
+        return self.stage == _FINISHED
+
+    @property
+    def key(self) -> Row:
+        """The key of the last row copied; empty at the beginning."""
+        return tuple(msgspec.json.decode(self.reached))
+
+    def moved(self, table: Table, rows: Sequence[Row]) -> "Mark":
+        """The mark behind these rows."""
+        reached = msgspec.json.encode(rows[-1][: table.key]).decode()
+        return self._replace(stage=table.name, reached=reached, copied=self.copied + len(rows))
+
+
+class Target:
+    """A database on a server, migrated when this is made. Every method may raise `RefusedError`."""
+
+    def __init__(self, engine: Engine, named: str) -> None:
+        """Make its tables; refuse what cannot be copied to."""
+        self.engine = engine
+        self.named = named
+        self._run = str(uuid.uuid4())
+        if engine.kind != "postgresql":
+            raise RefusedError(f"{named} must begin with postgresql://: copy moves a SQLite file into PostgreSQL")
+        with blaming(named):
+            schema.ensure(engine)
+        if wrong := differences(engine, named):
+            raise RefusedError(f"{named}: the tables are not what this version needs: {', '.join(wrong)}")
+
+    def claim(self, source: str) -> Mark:
+        """Sign the mark for this run; what was copied from another source, or by nobody, is left alone."""
+        with blaming(self.named):
+            try:
+                mark = Mark(*self.engine.fetch(_READ)[0])
+            except (DatabaseSchemaError, IndexError):  # no table, no row: no copy was begun
+                mark = Mark("")
+            if mark.source != source and self.engine.fetch(_OCCUPIED)[0][0]:  # before anything is made there
+                raise self._occupied()
+            self._alone(_CREATE)
+            return self._transaction(lambda connection: self._sign(connection, source))
+
+    def _sign(self, connection: Connection, source: str) -> Mark:
+        mark = Mark(*connection.execute(_SIGN, (self._run,)).fetchall()[0])
+        if mark.source != source:
+            if connection.execute(_OCCUPIED).fetchall()[0][0]:
+                raise self._occupied()
+            mark = Mark(source)
+            self._move(connection, mark)
+        return mark
+
+    def _occupied(self) -> RefusedError:
+        return RefusedError(f"{self.named}: it holds rows that are no copy of this source: name an empty database")
+
+    def restart(self, mark: Mark, version: str) -> Mark:
+        """Begin anew with a source that was written to: drop what may have changed, the rest is kept or updated."""
+        with blaming(self.named):
+            fresh = Mark(mark.source)
+            self._transaction(lambda connection: self._move(connection, fresh))
+            for table in CHANGING:
+                while self._transaction(lambda connection, table=table: self._drop_some(connection, fresh, table)):  # type: ignore[misc]
+                    pass
+            fresh = fresh._replace(version=version)
+            self._transaction(lambda connection: self._move(connection, fresh))
+            return fresh
+
+    def add(self, table: Table, rows: Sequence[Row], mark: Mark) -> None:
+        """Copy rows and move the mark behind them."""
+
+        def work(connection: Connection) -> None:
+            self._move(connection, mark)
+            for row in rows:
+                connection.execute(table.insert, row)
+
+        with blaming(self.named):
+            self._transaction(work)
+
+    def finish(self, mark: Mark) -> None:
+        """Count the sessions, into one slot, and remove the mark."""
+
+        def work(connection: Connection) -> None:
+            self._move(connection, mark._replace(stage=_FINISHED))
+            for statement in _RECOUNT:
+                connection.execute(statement)
+
+        with blaming(self.named):
+            if not mark.finished:
+                self._transaction(work)
+            self._alone("DROP TABLE copy_progress")
+
+    def _move(self, connection: Connection, mark: Mark) -> None:
+        if not connection.execute(_MOVE, (*mark, self._run)).fetchall():
+            raise RefusedError(f"{self.named}: another copy into it has begun, this one stops")
+
+    def _drop_some(self, connection: Connection, mark: Mark, table: Table) -> bool:
+        self._move(connection, mark)
+        return bool(connection.execute(table.drop_some).fetchall())
+
+    def _alone(self, statement: str) -> None:
+        """Change tables, which some engines do outside of transactions only."""
+
+        def work(connection: Connection) -> None:
+            self.engine.single()
+            connection.execute(statement)
+
+        self._transaction(work)
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, once it was committed; it is called again while the cause of a failure can pass."""
+        deadline = clock.elapsed() + _PATIENCE
+        for attempt in count(1):
+            try:
+                return self._attempt(work, deadline)
+            except DatabaseError as failure:
+                pause = backoff(attempt)
+                if not failure.transient or clock.elapsed() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _attempt(self, work: Callable[[Connection], T], deadline: float) -> T:
+        connection = self.engine.begin(deadline)
+        try:
+            found = work(connection)
+            self.engine.commit()
+            return found
+        except BaseException as error:
+            failure = self.engine.failure(error)
+            self.engine.rollback()
+            raise failure or error from error
+        finally:
+            self.engine.release()
