@@ -140,7 +140,7 @@ class Writer:
                 break
             now = clock.elapsed()
         self._failures += 1
-        log.error("write failed: %s", failure)
+        log.error("write failed: %s (%s)", failure, _reason(failure))
         if repeat:  # not to be called a failure when it may stand
             raise errors.DatabaseTimeoutError from failure
         raise failure
@@ -154,7 +154,7 @@ class Writer:
             return False
         if clock.elapsed() + pause >= deadline:
             return False
-        log.warning("write failed, another try in %.3g s: %s", pause, failure)
+        log.warning("write failed, another try in %.3g s: %s (%s)", pause, failure, _reason(failure))
         if self._closing.wait(pause):
             return False
         self._retries += 1
@@ -313,7 +313,7 @@ class Writer:
             if savepoint:
                 connection.execute("RELEASE write")
         except Exception as error:
-            task.error = self._engine.failure(error) or error
+            task.error = self._failure(error)
             if savepoint and self._engine.in_transaction():
                 connection.execute("ROLLBACK TO write")
                 connection.execute("RELEASE write")
@@ -325,7 +325,15 @@ class Writer:
             try:
                 task.result = task.result.read()
             except Exception as error:
-                task.error = self._engine.failure(error) or error
+                task.error = self._failure(error)
+
+    def _failure(self, error: Exception) -> Exception:
+        """What its caller is told, with what the driver said for the log."""
+        failure = self._engine.failure(error)
+        if failure is None or failure is error:
+            return error
+        failure.__cause__ = error
+        return failure
 
     def _undo(self, batch: list[_Task[Any]], error: BaseException | None) -> bool:
         """The transaction is lost: a lone task is told, tasks of a batch are tried again, each alone.
@@ -375,6 +383,11 @@ class Writer:
 def now(result: T | Later[T]) -> T:
     """A write's result, its rows waited for inside the transaction."""
     return result.read() if isinstance(result, Later) else result
+
+
+def _reason(failure: errors.DatabaseError) -> str:
+    """What the driver said, in one line."""
+    return " ".join(str(failure.__cause__ or failure.code).split())
 
 
 def _unwritten(error: BaseException) -> bool:
