@@ -1,6 +1,7 @@
 """Databases and writers of their own, on the test's database."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -42,6 +43,13 @@ def make_writer(engine: Engine) -> Iterator[Callable[..., Writer]]:
     yield make
     for writer in made:
         writer.close()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Callers beside the test's own thread."""
+    with ThreadPoolExecutor(32) as threads:
+        yield threads
 
 
 @pytest.fixture

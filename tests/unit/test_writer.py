@@ -17,9 +17,9 @@ from shared.engines import Connection, Engine
 from shared.writer import Later, Write, Writer
 from tests.conftest import Freeze
 from tests.storage import Storage
+from tests.unit.gates import WAIT, Gate, held, until
 
 MakeWriter = Callable[..., Writer]
-WAIT = 10  # seconds; only reached when something is broken
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +29,6 @@ def notes(engine: Engine, storage: Storage) -> Iterator[None]:
     yield
     storage.run("DROP TABLE notes")
     storage.changed = False  # the next test may have it
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    """Callers beside the test's own thread."""
-    with ThreadPoolExecutor(32) as threads:
-        yield threads
 
 
 def note(text: str) -> Write[str]:
@@ -73,18 +66,6 @@ def notes_in(engine: Engine) -> list[str]:
     return [text for (text,) in engine.fetch("SELECT text FROM notes ORDER BY text")]
 
 
-class Gate:
-    """A write that holds the lead until it is opened."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Event()
-        self.open = threading.Event()
-
-    def __call__(self, connection: Connection, repeat: bool) -> None:
-        self.entered.set()
-        assert self.open.wait(WAIT)
-
-
 def waiting(writer: Writer, threads: ThreadPoolExecutor, *writes: Write[str], **how: Any) -> list[Future[str]]:
     """Queue these writes, in this order."""
     futures = []
@@ -92,24 +73,6 @@ def waiting(writer: Writer, threads: ThreadPoolExecutor, *writes: Write[str], **
         futures.append(threads.submit(lambda write=write: writer.write(write, **how)))  # type: ignore[misc]
         until(lambda number=number: writer.stats()["queued"] == number)  # type: ignore[misc]
     return futures
-
-
-def held(writer: Writer, threads: ThreadPoolExecutor) -> threading.Event:
-    """A writer whose leader waits for this event: what is written meanwhile becomes one batch."""
-    gate = Gate()
-    threads.submit(writer.write, gate)
-    assert gate.entered.wait(WAIT)
-    return gate.open
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a state that another thread is about to reach."""
-    pause = threading.Event()
-    for _ in range(WAIT * 1000):
-        if condition():
-            return
-        pause.wait(0.001)
-    raise AssertionError("the awaited state was not reached")
 
 
 def test_a_write_is_committed_when_it_returns(engine: Engine, make_writer: MakeWriter) -> None:

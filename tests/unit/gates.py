@@ -1,0 +1,40 @@
+"""Where threads meet at a writer: a leader that waits, callers that are known to be queued."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from shared.engines import Connection
+from shared.writer import Writer
+
+WAIT = 10  # seconds; only reached when something is broken
+
+
+class Gate:
+    """A write that holds the lead until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self, connection: Connection, repeat: bool) -> None:
+        self.entered.set()
+        assert self.open.wait(WAIT)
+
+
+def held(writer: Writer, threads: ThreadPoolExecutor) -> threading.Event:
+    """A writer whose leader waits for this event: what is written meanwhile becomes one batch."""
+    gate = Gate()
+    threads.submit(writer.write, gate)
+    assert gate.entered.wait(WAIT)
+    return gate.open
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a state that another thread is about to reach."""
+    pause = threading.Event()
+    for _ in range(WAIT * 1000):
+        if condition():
+            return
+        pause.wait(0.001)
+    raise AssertionError("the awaited state was not reached")
