@@ -9,7 +9,19 @@ if TYPE_CHECKING:
     from tests.bench.harness import Effort
     from tests.bench.report import Section
 
-SECTIONS = ("document", "writes", "processes", "validate", "history", "list", "cold", "growth", "emulator")
+SECTIONS = (
+    "document",
+    "writes",
+    "processes",
+    "validate",
+    "history",
+    "list",
+    "cold",
+    "growth",
+    "engines",
+    "scale",
+    "emulator",
+)
 
 
 _MODULES = {"list": "listing"}  # named after no builtin

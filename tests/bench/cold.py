@@ -19,6 +19,7 @@ from tests.conftest import event
 
 EMPTY = "python -c pass"
 PEEWEE = "import peewee"
+_PEEWEE = "import sys; sys.modules['psycopg'] = None; import peewee"  # alone: it imports every driver that it finds
 
 _ROOT = Path(__file__).parents[2]
 _ANSWER = """
@@ -48,14 +49,18 @@ def run(effort: Effort, folder: Path) -> Section:
     original = classrooms(folder, few, effort.page, few)
     with scratch_copy(original, folder) as room, scratch_copy(classrooms(folder, many), folder) as large:
         variants: dict[str, Callable[[], Start]] = {
-            EMPTY: partial(_start, "pass", room.path),
-            PEEWEE: partial(_start, "import peewee", room.path),
+            EMPTY: partial(start, "pass", _url(room)),
+            PEEWEE: partial(start, _PEEWEE, _url(room)),
         }
-        variants |= _functions(room)
+        variants |= {name: partial(first_answer, name, make, _url(room)) for name, make in events(room).items()}
         validate = event("validate", large.ids[0], query={"user_id": large.students(0)[0], "role": "student"})
-        variants[f"validate, {many:,} sessions"] = partial(_first_answer, "validate", lambda: validate, large.path)
-        found = interleaved(_with_rounds(effort), variants)
+        variants[f"validate, {many:,} sessions"] = partial(first_answer, "validate", lambda: validate, _url(large))
+        found = interleaved(with_rounds(effort), variants)
     return _section(found)
+
+
+def _url(room: Classrooms) -> str:
+    return f"sqlite:///{room.path}"
 
 
 def _section(found: dict[str, list[Start]]) -> Section:
@@ -80,16 +85,18 @@ def _section(found: dict[str, list[Start]]) -> Section:
     return Section("cold", [Table("fresh processes, an existing database", rows)], targets, notes)
 
 
-def _with_rounds(effort: Effort) -> Effort:
+def with_rounds(effort: Effort) -> Effort:
+    """As many rounds as processes are to be started."""
     return Effort(rounds=effort.starts, warm_up=effort.warm_up)
 
 
-def _functions(room: Classrooms) -> dict[str, Callable[[], Start]]:
+def events(room: Classrooms) -> dict[str, Callable[[], Event]]:
+    """For every function what makes an event that it has not had before."""
     student = room.students(0)[0]
     active = count(1)
     body = {"name": "Algebra", "instructor_id": "ms_noether", "student_ids": room.students(0)}
     message = {"type": TYPE, "role": "student", "from_user": student, "content": {"text": "Good morning"}}
-    events: dict[str, Callable[[], Event]] = {
+    return {
         "create": lambda: event("create", body=body),
         "end": lambda: event("end", room.ids[next(active)]),
         "get": lambda: event("get", room.ids[0]),
@@ -99,16 +106,16 @@ def _functions(room: Classrooms) -> dict[str, Callable[[], Start]]:
         "store": lambda: event("store", room.ids[0], body=message),
         "validate": lambda: event("validate", room.ids[0], query={"user_id": student, "role": "student"}),
     }
-    return {name: partial(_first_answer, name, make, room.path) for name, make in events.items()}
 
 
-def _first_answer(name: str, make: Callable[[], Event], path: Path) -> Start:
-    return _start(_ANSWER.format(name=name, event=make()), path)
+def first_answer(name: str, make: Callable[[], Event], url: str) -> Start:
+    """What a fresh process takes to its answer, with this database."""
+    return start(_ANSWER.format(name=name, event=make()), url)
 
 
-def _start(program: str, path: Path) -> Start:
+def start(program: str, url: str) -> Start:
     """Run a program in a fresh Python until it has answered."""
-    environment = os.environ | {variable("database_url"): f"sqlite:///{path}"}
+    environment = os.environ | {variable("database_url"): url}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # warmed up, the packages' and the project's modules are compiled
     command = [sys.executable, "-c", program + _REPORT if program.endswith("\n") else f"{program}\n{_REPORT}"]
     began = time.perf_counter()

@@ -36,11 +36,23 @@ class Effort:
     sessions: tuple[int, ...] = (100, 10_000, 100_000)
     messages: int = 1_000_000
     page: int = 1000  # messages in a session's history
+    scale_sessions: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    scale_messages: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
+    clients: tuple[int, ...] = (1, 4, 16, 64)  # processes
     starvation: float = 0.0  # seconds of the starvation run; 0 leaves it out
 
 
 FULL = Effort()
-QUICK = Effort(rounds=3, seconds=0.12, calls=300, starts=5, callers=(1, 8, 32))
+QUICK = Effort(
+    rounds=3,
+    seconds=0.12,
+    calls=300,
+    starts=5,
+    callers=(1, 8, 32),
+    scale_sessions=(10_000, 100_000),
+    scale_messages=(100_000, 1_000_000),
+    clients=(1, 4, 16),
+)
 SMALLEST = Effort(
     rounds=1,
     warm_up=0,
@@ -52,6 +64,9 @@ SMALLEST = Effort(
     sessions=(10, 20, 30),
     messages=40,
     page=4,
+    scale_sessions=(100, 200),
+    scale_messages=(40, 80),
+    clients=(1, 2),
 )
 
 

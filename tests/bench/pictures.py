@@ -200,6 +200,42 @@ def _row(table: Table, key: str, value: str) -> Row:
     return next(row for row in table.rows if row[key] == value)
 
 
+def _engines(figure: Any, section: Section) -> None:
+    figure.suptitle("The service on either engine, and psycopg alone")
+    left, right = figure.subplots(1, 2)
+    one, many = section.tables[:2]
+    whose = [row["storing"] for row in many.rows]
+    short = [row for row in one.rows if "page" not in row["one caller"]]
+    _columns(
+        left, [row["one caller"] for row in short], {name: [row[f"{name}, us"] for row in short] for name in whose}
+    )
+    left.set_title("one caller: microseconds")
+    _columns(right, [many.title], {row["storing"]: [row["writes/s"]] for row in many.rows})
+    right.set_title("messages stored a second")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def _scale(figure: Any, section: Section) -> None:
+    figure.suptitle("PostgreSQL: microseconds of a call with more and more rows, and calls a second with more clients")
+    axes = figure.subplots(1, 3)
+    for axis, table in zip(axes, section.tables[:2], strict=False):
+        sizes = [name for name in table.rows[0] if name.endswith(", us")]
+        for row in table.rows:
+            axis.plot(range(len(sizes)), [row[size] for size in sizes], marker="o", label=row["call"])
+        axis.set_xticks(range(len(sizes)), [size.removesuffix(", us") for size in sizes])
+        axis.set_yscale("log")
+        axis.set_title(table.title)
+        axis.legend(fontsize="x-small")
+        axis.grid(alpha=0.3)
+    clients = section.tables[2].rows
+    processes = [row["client processes"] for row in clients]
+    for what in ("store/s", "validate/s"):
+        axes[2].plot(processes, [row[what] for row in clients], marker="o", label=what)
+    axes[2].set_xlabel("client processes")
+    axes[2].set_ylim(bottom=0)
+    axes[2].legend(fontsize="x-small")
+
+
 _DRAWINGS: dict[str, Callable[[Any, Section], None]] = {
     "document": _document,
     "writes": _writes,
@@ -209,5 +245,7 @@ _DRAWINGS: dict[str, Callable[[Any, Section], None]] = {
     "list": _list,
     "cold": _cold,
     "growth": _growth,
+    "engines": _engines,
+    "scale": _scale,
     "emulator": _emulator,
 }
