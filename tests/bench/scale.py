@@ -47,7 +47,7 @@ FROM generate_series(%(first)s::bigint, %(sessions)s - 1) n
 _ENROLLMENTS = """
 INSERT INTO enrollments SELECT student, start_time, id
 FROM sessions, json_array_elements_text(student_ids::json) student
-WHERE start_time >= to_timestamp(1767600000 + %(first)s)
+WHERE start_time >= to_timestamp(1767600000 + %(first)s) AND start_time < to_timestamp(1767600000 + %(sessions)s)
 """
 _MESSAGES = f"""
 INSERT INTO messages SELECT {_ID}, m,
@@ -71,12 +71,12 @@ def run(effort: Effort, folder: Path) -> Section:
         }
         tables = [_table("sessions", by_sessions), _table("messages", by_messages)]
         tables.append(_clients(started.url(), effort))
-        bytes_each = _sizes(administrator)
+        sizes = list(_sizes(administrator))
     notes = [
         f"PostgreSQL runs on the callers' machine; one session of {_ACTIVE_OF} is active;"
         f" {_ASKED_FOR} sessions or histories are asked for, at random",
         "each column is measured right after its rows were made, so compare with the round trip of the same column",
-        *bytes_each,
+        *sizes,
     ]
     return Section("scale", tables, [], notes)
 

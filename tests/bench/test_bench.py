@@ -34,6 +34,11 @@ from tests.bench.peers import (
 from tests.bench.report import at_least, at_most, readable
 
 
+pytestmark = pytest.mark.filterwarnings(  # how Datasette's write thread is ended, which has no end of its own
+    "ignore:Exception in thread .*_execute_writes:pytest.PytestUnhandledThreadExceptionWarning"
+)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where all sections keep their databases: each is made once."""
