@@ -33,7 +33,6 @@ from tests.bench.peers import (
 )
 from tests.bench.report import at_least, at_most, readable
 
-
 pytestmark = pytest.mark.filterwarnings(  # how Datasette's write thread is ended, which has no end of its own
     "ignore:Exception in thread .*_execute_writes:pytest.PytestUnhandledThreadExceptionWarning"
 )
