@@ -19,6 +19,7 @@ from shared.engines import Bindings, Row
 
 _PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
 _SENT_AT_ONCE = 8  # statements: the server begins with the first while the last are still being written
+_FORGOTTEN = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or it has become another one
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
@@ -64,7 +65,7 @@ class Pipeline:
         self._connection = connection
         self._libpq = connection.pgconn
         self._patience = 1000 * patience
-        self._expected: list[Answer | None] = []  # None for a statement that is only prepared
+        self._expected: list[Answer | str | None] = []  # a statement that is only prepared; None where a part ends
         self._read = 0
         self._error: psycopg.Error | None = None
         self._libpq.enter_pipeline_mode()
@@ -86,9 +87,13 @@ class Pipeline:
         return answer
 
     def read(self, answer: Answer) -> None:
-        """Wait for the rows of one statement, and of those before it."""
+        """Wait for the rows of one statement, and of those before it; only behind a `BEGIN`.
+
+        The server then waits for more as for a client that is idle in its transaction, and no longer than it would.
+        """
         if self._error is None:
-            self._libpq.send_flush_request()
+            self._libpq.pipeline_sync()
+            self._expected.append(None)
             while not answer.complete and self._error is None:
                 self._next()
         if self._error is not None:
@@ -103,7 +108,8 @@ class Pipeline:
         if not self._connection.closed:
             self._libpq.exit_pipeline_mode()
         if self._error is not None:
-            self._connection.prepared.clear()  # what was prepared behind a failure is not there
+            if self._error.sqlstate in _FORGOTTEN:
+                self._connection.prepared.clear()
             raise self._error
 
     def _prepared(self, statement: str, text: bytes) -> bytes | None:
@@ -115,21 +121,23 @@ class Pipeline:
             connection.named += 1
             name = connection.prepared[statement] = b"switchboard_%d" % connection.named
             self._libpq.send_prepare(name, text)
-            self._expected.append(None)
+            self._expected.append(statement)
         return name
 
     def _next(self) -> None:
         """Take in the answer to the next statement, in as many parts as it comes."""
-        answer = self._expected[self._read]
+        expected = self._expected[self._read]
         while (result := self._result()) is not None:
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if result.status in _FAILED:
                 self._error = self._error or psycopg.errors.error_from_result(result)
-            elif answer is not None and result.ntuples:
-                answer.rows += self._rows(result)
-        if answer is not None:
-            answer.complete = True
+                if isinstance(expected, str):
+                    del self._connection.prepared[expected]
+            elif isinstance(expected, Answer) and result.ntuples:
+                expected.rows += self._rows(result)
+        if isinstance(expected, Answer):
+            expected.complete = True
         self._read += 1
 
     def _result(self) -> pq.abc.PGresult | None:
