@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 from shared import clock, errors
@@ -130,12 +131,13 @@ class Writer:
         deadline = now + (self._write_timeout if timeout is None else timeout)
         attempts, repeat = 0, False
         while True:
+            task = _Task(write, atomic, order, now, deadline, repeat=repeat)
             try:
-                return self._perform(_Task(write, atomic, order, now, deadline, repeat=repeat))
+                return self._perform(task)
             except errors.DatabaseError as error:
                 failure = error
             attempts += 1
-            repeat = repeat or failure.outcome_unknown
+            repeat = task.repeat or failure.outcome_unknown  # also when a batch that it was in may stand
             if not self._wait_for_retry(failure, attempts, deadline):
                 break
             now = clock.elapsed()
@@ -241,6 +243,8 @@ class Writer:
             with self._mutex:
                 self._queue.remove(task)
                 task.error, task.done = error, True
+                if isinstance(error, errors.DatabaseError) and error.transient:
+                    self._tell_all(error)
                 self._pass_lead(task)
             return
         batch: list[_Task[Any]] = []
@@ -262,6 +266,14 @@ class Writer:
             self._engine.release()
             self._hand_on(task, undone)
         self._yield_to_company(len(batch))
+
+    def _tell_all(self, error: errors.DatabaseError) -> None:
+        """No connection: who waits would wait for the same one after the other. Each has its own next attempt."""
+        while self._queue:
+            task = self._queue.popleft()
+            task.error, task.done = copy(error), True
+            if task.wake is not None:
+                task.wake.release()
 
     def _yield_to_company(self, writes: int) -> None:
         """Let those that were just woken have the interpreter, or this thread may write on alone for milliseconds."""

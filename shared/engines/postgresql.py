@@ -5,6 +5,7 @@ pipelined: statements go out together and their answers come back together, so t
 one write costs it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 _MIGRATIONS = 0x73776974  # the advisory lock's name: any number that other programs do not use
 _ROWS_AT_ONCE = 256  # of a walk
+_GRACE = 1.0  # seconds behind a deadline, for the server's own time limits to be told
+_LOOK = 5.0  # seconds to look at the tables
 
 
 class PostgresqlEngine:
@@ -40,7 +43,6 @@ class PostgresqlEngine:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
         self._connections = Connections(settings)
         self._patience = settings.busy_timeout_ms / 1000
-        self._limit = settings.write_timeout_seconds
         self._batch: _Batch | None = None
         self.dialect = _Dialect(self._connections)
 
@@ -86,11 +88,11 @@ class PostgresqlEngine:
         deadline = clock.elapsed() + self._patience
         for attempt in count(1):
             try:
-                connection = self._connections.take(deadline)
+                connection = self._connections.take(deadline, deadline)
                 try:
                     return read(connection)
                 except psycopg.Error as error:
-                    raise translate(error) or error from error
+                    raise self._told(error, connection) or error from error
                 finally:
                     self._connections.give_back(connection)
             except errors.DatabaseError as failure:
@@ -103,8 +105,12 @@ class PostgresqlEngine:
     # --- writes
 
     def begin(self, deadline: float) -> engines.Connection:
-        """A connection for a batch; its transaction begins with its first statement."""
-        self._batch = _Batch(self._connections.take(deadline), self._limit)
+        """A connection for a batch; its transaction begins with its first statement.
+
+        It has until the deadline to be answered, and at least as long as the server may make it wait for a lock.
+        """
+        limit = max(deadline, clock.elapsed() + self._connections.lock_patience) + _GRACE
+        self._batch = _Batch(self._connections.take(deadline, limit))
         return self._batch
 
     def single(self) -> None:
@@ -141,9 +147,18 @@ class PostgresqlEngine:
 
     def failure(self, error: BaseException) -> errors.DatabaseError | None:
         """The contract's error for an exception of the batch's or of peewee's."""
-        failure = translate(error)
-        if failure is not None and self._batch is not None and self._batch.outcome_unknown(error):
+        if self._batch is None:
+            return translate(error)
+        unknown = self._batch.outcome_unknown(error)
+        failure = self._told(error, self._batch.connection)
+        if failure is not None and unknown:
             failure.outcome_unknown = True
+        return failure
+
+    def _told(self, error: BaseException, connection: Connection) -> errors.DatabaseError | None:
+        failure = translate(error)
+        if isinstance(failure, errors.DatabaseReadOnlyError) and failure.transient:
+            connection.close()  # no primary any more: the next connection looks for the one that is
         return failure
 
     # --- migrations
@@ -154,17 +169,19 @@ class PostgresqlEngine:
 
         An engine without advisory locks runs migrations side by side; the loser finds the tables there and fails.
         """
-        connection = self._connections.connect()
+        patience = max(0.001, deadline - clock.elapsed())
+        connection = self._connections.connect(patience)
+        self.dialect.unhurried = True
         try:
             with connection.transaction():
-                patience = max(1, int(1000 * (deadline - clock.elapsed())))
-                connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(patience),))
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(int(1000 * patience)),))
                 with suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATIONS,))
                 yield
         except Exception as error:
             raise self.failure(error) or error from error
         finally:
+            self.dialect.unhurried = False
             connection.close()
 
     def close(self) -> None:
@@ -175,11 +192,10 @@ class PostgresqlEngine:
 class _Batch:
     """The writes of one transaction, or one statement that commits by itself."""
 
-    def __init__(self, connection: Connection, patience: float) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.begun = False
         self.single = False
-        self._patience = patience
         self._committing = False  # what is under way may stand, even if its answer is lost
         self._pipeline: Pipeline | None = None
 
@@ -188,14 +204,14 @@ class _Batch:
         if self.single:
             return self._alone(statement, bindings)
         if self._pipeline is None:
-            self._pipeline = Pipeline(self.connection, self._patience)
+            self._pipeline = Pipeline(self.connection)
             self.begun = True
             self._pipeline.execute("BEGIN")
         return self._pipeline.execute(statement, bindings)
 
     def _alone(self, statement: str, bindings: Bindings) -> Answer:
         self._committing = True
-        pipeline = Pipeline(self.connection, self._patience)
+        pipeline = Pipeline(self.connection)
         answer = pipeline.execute(statement, bindings)
         pipeline.finish()
         self._committing = False
@@ -225,9 +241,13 @@ class _Batch:
             self.connection.close()
 
     def outcome_unknown(self, error: BaseException) -> bool:
-        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003)."""
+        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003).
+
+        A server may end a connection between a commit and its answer, and say that it does before it closes it.
+        """
         lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
-        return self._committing and lost
+        ended = isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+        return self._committing and (lost or ended)
 
 
 class _Reads:
@@ -260,10 +280,13 @@ class _Dialect(PostgresqlDatabase):
 
     field_types = PostgresqlDatabase.field_types | {"MOMENT": "TIMESTAMPTZ", "SEQUENCE": "BIGINT"}
     psycopg2_adapter = psycopg3_adapter = _Adapter
+    unhurried = False
+    """While migrations run; who only looks is answered in time or not at all."""
 
     def __init__(self, connections: Connections) -> None:
         super().__init__("postgresql://")
         self._connections = connections
 
     def _connect(self) -> psycopg.Connection:
-        return self._connections.connect()
+        limit = math.inf if self.unhurried else clock.elapsed() + _LOOK
+        return self._connections.connect(_LOOK, limit)

@@ -6,6 +6,7 @@ server itself is known to hear, which is so when the process id it announced is 
 announces an id of its own, and gets no prepared statements and no settings.
 """
 
+import math
 import os
 import select
 import struct
@@ -17,14 +18,14 @@ from typing import Any
 
 import psycopg
 from psycopg import pq
-from psycopg.abc import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.conninfo import conninfo_to_dict
 
 from shared import clock, errors
 from shared.config import Settings, variable
 from shared.engines import postgresql_errors
-from shared.engines.postgresql_pipeline import Connection
+from shared.engines.postgresql_pipeline import Connection, Moment
 
 _MOST = 8  # connections at once in one process
 _PREPARE_AFTER = 2  # times that a statement was run
@@ -40,10 +41,14 @@ _DEFAULTS = {
 """Connection parameters (libpq's names) that the URL may replace."""
 
 _LIMITS = (
-    "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false)"
-    " WHERE pg_backend_pid() = %s"
+    "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),"
+    " set_config('lock_timeout', %s, false) WHERE pg_backend_pid() = %s"
 )
-"""(milliseconds, milliseconds, process id that was announced) -> a row when the server itself answered."""
+"""(milliseconds three times, process id that was announced) -> a row when the server itself answered."""
+
+_LOCK_PATIENCE = 2.0  # seconds that a statement waits for a lock, at most: others may be written meanwhile
+_TRUSTED = 30.0  # seconds that a connection may have been idle: what stands in between forgets it without a word
+_PROBE = 1.0  # seconds that an idle one has to answer in
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
@@ -60,37 +65,49 @@ class Connections:
 
     def __init__(self, settings: Settings) -> None:
         self._parameters = parameters(settings)
-        self._limit = str(int(settings.write_timeout_seconds * 1000))
+        self._timeout = _whole_seconds(self._parameters["connect_timeout"])
+        self._hosts = str(self._parameters.get("host") or self._parameters.get("hostaddr") or "").count(",") + 1
+        self.lock_patience = min(settings.busy_timeout_ms / 1000, _LOCK_PATIENCE)
+        self._limits = [_milliseconds(settings.write_timeout_seconds)] * 2 + [_milliseconds(self.lock_patience)]
         self._free = threading.Semaphore(_MOST)
         self._idle: list[Connection] = []
         self._closed = False
         self._process = os.getpid()
 
-    def take(self, deadline: float) -> Connection:
-        """A connection that was alive a moment ago. Raises the `DatabaseError` family."""
+    def take(self, deadline: float, limit: float) -> Connection:
+        """A connection that was alive a moment ago, got until `deadline` and given up at `limit`.
+
+        Raises the `DatabaseError` family.
+        """
         self._check_open()
         if not self._free.acquire(timeout=max(0.0, deadline - clock.elapsed())):
             raise errors.DatabaseBusyError
         try:
-            while True:
-                try:
-                    connection = self._idle.pop()
-                except IndexError:
-                    break
-                if _silent(connection):
-                    return connection
-                _close(connection)
-            return self._connect()
+            connection = self._waiting() or self._connect(deadline)
+            connection.limit = limit
+            return connection
         except BaseException:
             self._free.release()
             raise
 
+    def _waiting(self) -> Connection | None:
+        """One that is idle, the last one first."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if _silent(connection) and (connection.idle_since.age() < _TRUSTED or _answers(connection)):
+                return connection
+            _close(connection)
+
     def give_back(self, connection: Connection) -> None:
         """Keep it for the next call, unless it is broken or in the middle of something."""
-        if connection.closed or connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            _close(connection)
-        else:
+        if _is_idle(connection):
+            connection.idle_since = Moment.now()
             self._idle.append(connection)
+        else:
+            _close(connection)
         self._free.release()
         if self._closed:  # asked after the append, or a `close` in between would miss it
             self.close()
@@ -104,24 +121,28 @@ class Connections:
             while True:
                 _close(self._idle.pop())
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self, patience: float, limit: float = math.inf) -> Connection:
         """A connection beside the pool, for migrations: with the driver's own types."""
         self._check_open()
-        try:
-            return psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
-        except psycopg.Error as error:
-            raise postgresql_errors.refused(error) from error
+        return self._open(patience, limit)
 
-    def _connect(self) -> Connection:
+    def _open(self, patience: float, limit: float, context: AdaptContext | None = None) -> Connection:
+        """Every host has its share of the patience, in whole seconds and two at least, which is libpq's least."""
+        timeout = max(2, min(self._timeout, int(patience / self._hosts)))
+        given = self._parameters | {"connect_timeout": str(timeout)}
         try:
-            connection = Connection.connect(
-                **self._parameters, autocommit=True, prepare_threshold=None, context=_AsTheServiceWrites()
-            )
+            connection = Connection.connect(**given, autocommit=True, prepare_threshold=None, context=context)
         except psycopg.Error as error:
             raise postgresql_errors.refused(error) from error
+        connection.limit = limit
+        return connection
+
+    def _connect(self, deadline: float) -> Connection:
+        patience = deadline - clock.elapsed()
+        connection = self._open(patience, max(deadline, clock.elapsed()) + _PROBE, _AsTheServiceWrites())
         try:
             announced = connection.info.backend_pid
-            if connection.execute(_LIMITS, (self._limit, self._limit, announced)).fetchall():
+            if connection.execute(_LIMITS, (*self._limits, announced)).fetchall():
                 connection.prepare_threshold = _PREPARE_AFTER
                 connection.direct = True
         except psycopg.Error as error:  # an engine without one of these is served like a pooler
@@ -141,6 +162,36 @@ def _silent(connection: psycopg.Connection) -> bool:
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
     return not poll.poll(0)
+
+
+def _answers(connection: Connection) -> bool:
+    connection.limit = clock.elapsed() + _PROBE
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Whether it is whole, and in the middle of nothing."""
+    libpq = connection.pgconn
+    return (
+        not connection.closed
+        and libpq.transaction_status == pq.TransactionStatus.IDLE
+        and libpq.pipeline_status == pq.PipelineStatus.OFF
+    )
+
+
+def _whole_seconds(timeout: str) -> int:
+    try:
+        return max(2, int(timeout))
+    except ValueError:
+        raise errors.ConfigurationError(f"connect_timeout in {variable('database_url')} is no number") from None
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))
 
 
 def _close(connection: psycopg.Connection) -> None:

@@ -1,5 +1,7 @@
 """What PostgreSQL's errors mean to a caller, by SQLSTATE (PostgreSQL documentation, appendix A)."""
 
+import re
+
 import psycopg
 from peewee import PeeweeException
 
@@ -14,16 +16,23 @@ _LOST_RACES = ("40001", "40P01", "55P03")
 _MISSING = ("42P01", "42703", "3F000", "42P10")
 """No such table, column or schema, or no such index behind an `ON CONFLICT`."""
 
-_RESTARTS = ("57P01", "57P02", "57P03", "57P05", "26000", "0A000")
-"""The server goes down, comes up or ends an idle connection; it forgot a prepared statement or outdated it."""
+_RESTARTS = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "40003", "26000", "0A000")
+"""The server goes down, comes up or ends a connection that was idle or took long; a transaction was lost sight of; a
+prepared statement was forgotten or outdated.
+"""
 
 _REFUSALS = (
-    ("password authentication failed", f"the server refuses the user or the password in {_URL}"),
-    ("no password supplied", f"the server wants a password in {_URL}"),
-    ("no pg_hba.conf entry", f"the server refuses the user in {_URL}"),
-    ("role ", f"the server does not know the user in {_URL}"),
-    ("database ", f"the server does not have the database in {_URL}"),
+    (r"authentication failed", f"the server refuses the user or the password in {_URL}"),
+    (r"no password supplied", f"the server wants a password in {_URL}"),
+    (r"no pg_hba.conf entry|not permitted to log in", f"the server refuses the user in {_URL}"),
+    (r'role ".*" does not exist', f"the server does not know the user in {_URL}"),
+    (r'database ".*" does not exist|no such database', f"the server does not have the database in {_URL}"),
+    (r"permission denied for database", f"the user in {_URL} may not connect to the database"),
 )
+"""What a server, or a pooler, says to whom it will never let in."""
+
+_READ_ONLY = re.compile("read-only|hot standby")
+_NO_ROOM = re.compile("too many (clients|connections)|remaining connection slots|no more connections allowed")
 
 
 def translate(error: BaseException) -> errors.DatabaseError | None:
@@ -64,15 +73,15 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
 
 def refused(error: psycopg.Error) -> errors.DatabaseError:
     """Why no connection came about. The server's words may hold names, so they go to the log alone."""
-    text = str(error)
-    if "read-only" in text or "hot standby" in text:
+    said = [line for line in str(error).splitlines() if line.startswith("- host")] or [str(error)]  # by each host
+    if all(_READ_ONLY.search(text) for text in said):
         return read_only()
-    if "too many clients" in text or "remaining connection slots" in text:
+    if any(_NO_ROOM.search(text) for text in said):
         return _transient(errors.DatabaseBusyError("database has no connection left: nothing was written, try again"))
     for words, reason in _REFUSALS:
-        if "FATAL" in text and words in text:
+        if any(re.search(words, text) for text in said):
             return errors.DatabaseUnavailableError(f"database is unavailable: {reason}")
-    if "FATAL" in text:  # starting up, shutting down
+    if any("FATAL" in text or _READ_ONLY.search(text) for text in said):  # coming up, going down, about to take over
         return unavailable()
     return unavailable(f"database is unavailable: no server of {_URL} can be reached")
 

@@ -5,16 +5,18 @@ callers waiting for it that takes longer than the statements. This one queues th
 when somebody wants rows, or at the end.
 """
 
+import math
 import re
 import select
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import abc, pq
 from psycopg.adapt import Transformer
 
+from shared import clock
 from shared.engines import Bindings, Row
 
 _PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
@@ -23,21 +25,54 @@ _FORGOTTEN = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or it 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
+class Moment(NamedTuple):
+    """A moment on two clocks: one never steps back, the other goes on while a container is frozen."""
+
+    elapsed: float
+    unix_milliseconds: int
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """This moment."""
+        return cls(clock.elapsed(), clock.unix_milliseconds())
+
+    def age(self) -> float:
+        """Seconds since then, by the clock that counts more."""
+        return max(clock.elapsed() - self.elapsed, (clock.unix_milliseconds() - self.unix_milliseconds) / 1000)
+
+
 class Connection(psycopg.Connection):
-    """A connection that knows which statements it has prepared."""
+    """A connection that knows which statements it has prepared, and until when an answer is waited for."""
 
     direct = False
     """Whether the server itself is on the other side: only there may statements be prepared."""
+
+    limit = math.inf
+    """On `clock.elapsed`. A server that has not answered by then may never do so: the connection is given up."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.prepared: dict[str, bytes] = {}
         self.named = 0
+        self.idle_since = Moment.now()
 
     @cached_property
     def transformer(self) -> abc.Transformer:
         """What turns answers into Python's values; it takes the loaders that there are when it is made."""
         return Transformer(self)
+
+    def left(self) -> float:
+        """Seconds until the limit, a day at most: what waits takes no infinity."""
+        return min(86_400.0, max(0.0, self.limit - clock.elapsed()))
+
+    def wait(self, gen: abc.PQGen[abc.RV], interval: float = 0.1, timeout: float | None = None) -> abc.RV:
+        """Every wait of psycopg's own."""
+        try:
+            return super().wait(gen, interval, self.left() if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if clock.elapsed() >= self.limit:
+                self.close()
+            raise
 
 
 class Answer:
@@ -56,15 +91,14 @@ class Answer:
 
 
 class Pipeline:
-    """One exchange with the server, from the first statement to `finish`. `patience` is in seconds.
+    """One exchange with the server, from the first statement to `finish`.
 
     Without a `BEGIN` in it, it is one transaction that commits at its end.
     """
 
-    def __init__(self, connection: Connection, patience: float) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
-        self._patience = 1000 * patience
         self._expected: list[Answer | str | None] = []  # a statement that is only prepared; None where a part ends
         self._read = 0
         self._error: psycopg.Error | None = None
@@ -148,7 +182,7 @@ class Pipeline:
                 return libpq.get_result()
             poll = select.poll()
             poll.register(libpq.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-            if not poll.poll(self._patience):
+            if not poll.poll(1000 * self._connection.left()):
                 self._connection.close()
                 raise psycopg.OperationalError("the server did not answer in time")
             libpq.consume_input()

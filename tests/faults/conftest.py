@@ -1,5 +1,6 @@
 """Short times for every fault, and small disks."""
 
+import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,15 +9,38 @@ import pytest
 
 from shared import warm
 from tests.faults.observing import BUSY_TIMEOUT, system
+from tests.postgres.server import Server
+from tests.storage import Storage
 
 
 @pytest.fixture(autouse=True)
-def short_times(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_times(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less than in production."""
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", str(int(BUSY_TIMEOUT * 1000)))
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "0.05")
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "5")
 
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server that the tests of one file may do anything to."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def served(server: Server, short_times: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a new database on that server, which is the service's until the test ends."""
+    name = f"classroom_{next(_names)}"
+    with server.connect() as administrator:
+        administrator.execute(f"CREATE DATABASE {name}")
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", server.url(name))
+    warm.reset()
+    yield name
+    warm.reset()
+
+
+_names = itertools.count(1)
 
 MakeDisk = Callable[[int], Path]
 

@@ -13,9 +13,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import psycopg
 
@@ -63,6 +65,10 @@ class Server:
             f"{key}={value}" for key, value in ({"host": str(self.folder), "port": str(self.port)} | parameters).items()
         )
 
+    def address(self, database: str = "postgres", *, user: str = USER, password: str = PASSWORD) -> str:
+        """Over TCP, with a password."""
+        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """An administrator's connection."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=5)
@@ -98,10 +104,19 @@ class Server:
     def kill(self) -> None:
         """Kill every process of the server, as a machine that fails does."""
         if self._process is not None:
-            for pid in [*_children(self._process.pid), self._process.pid]:
-                os.kill(pid, signal.SIGKILL)
+            killed = self._all(signal.SIGKILL)
             self._process.wait(_PATIENCE)
             self._process = None
+            while any(_lives(pid) for pid in killed):  # or they would stand in the next start's way
+                time.sleep(0.005)
+
+    def freeze(self) -> None:
+        """Stop every process of the server where it is: the kernel still takes what is sent to it."""
+        self._all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._all(signal.SIGCONT)
 
     def promote(self) -> None:
         """Make a standby the primary, and return when it takes writes."""
@@ -118,8 +133,20 @@ class Server:
         self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
+    def _all(self, how: signal.Signals) -> list[int]:
+        """Send it to every process, to the first one before it could make another."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        processes = [*_children(self._process.pid), self._process.pid]
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+        return processes
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
+            if self._process.poll() is None:
+                self.thaw()
             self._process.send_signal(how)
             self._process.wait(_PATIENCE)
             self._process = None
@@ -169,6 +196,13 @@ def _free_port() -> int:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:4]
+    except FileNotFoundError:
+        return False
 
 
 def _programs() -> Path:
