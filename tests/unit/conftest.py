@@ -12,13 +12,14 @@ from shared.database import DatabaseManager, open_database
 from shared.engines import Engine, open_engine
 from shared.sessions import SessionManager
 from shared.writer import Writer
-from tests.storage import Storage
+from tests.storage import SQLITE, Storage
 
 
 @pytest.fixture
 def settings(storage: Storage) -> Settings:
-    """Settings for the test's database, with a short retry."""
-    return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=200)
+    """Settings for the test's database, with a short retry, and little patience with a file's foreign writers."""
+    patience = 200 if storage.kind == SQLITE else 3000
+    return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=patience)
 
 
 @pytest.fixture

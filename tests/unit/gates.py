@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from shared import clock
 from shared.engines import Connection
 from shared.writer import Writer
 
@@ -32,9 +33,7 @@ def held(writer: Writer, threads: ThreadPoolExecutor) -> threading.Event:
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for a state that another thread is about to reach."""
-    pause = threading.Event()
-    for _ in range(WAIT * 1000):
-        if condition():
-            return
+    pause, deadline = threading.Event(), clock.elapsed() + WAIT
+    while not condition():
+        assert clock.elapsed() < deadline, "the awaited state was not reached"
         pause.wait(0.001)
-    raise AssertionError("the awaited state was not reached")
