@@ -78,11 +78,11 @@ class SqliteWrites:
             rows = connection.execute(self._sql.session_and_last_message, (draft.session_id,)).fetchall()
             if not rows:
                 raise SessionNotFoundError
-            status, sequence, timestamp = rows[0]
+            status, start_time, sequence, timestamp = rows[0]
             if status != ACTIVE:
                 raise SessionEndedError
             admit()
-            stood = ((sequence or 0) + 1, max(clock.now(), timestamp or ""))
+            stood = ((sequence or 0) + 1, max(clock.now(), timestamp or start_time))
             message = message_of(message_id, draft, stood[1])
             connection.execute(self._sql.insert_message, message_row(message, stood[0]))
             return message
@@ -152,9 +152,9 @@ class SqliteStatements(Statements):
 
     @cached_property
     def session_and_last_message(self) -> str:
-        """(session_id) -> (status, sequence of its last message, its timestamp), the last two None without messages"""
+        """(session_id) -> (status, start, sequence and time of its last message), the last two None without messages"""
         return self.text(
-            SessionRow.select(SessionRow.status, MessageRow.sequence, MessageRow.timestamp)
+            SessionRow.select(SessionRow.status, SessionRow.start_time, MessageRow.sequence, MessageRow.timestamp)
             .join(MessageRow, JOIN.LEFT_OUTER, on=(MessageRow.session_id == SessionRow.id))
             .where(SessionRow.id == P)
             .order_by(MessageRow.sequence.desc())
