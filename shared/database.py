@@ -76,8 +76,9 @@ class DatabaseManager:
         total = self._sql.list_total(status=wanted.status, creator=creator, student=student)
 
         def read(connection: Connection) -> tuple[list[Row], list[Row]]:
-            rows, count = connection.execute(page, (*who, *seen, limit)), connection.execute(total, who)
-            return rows.fetchall(), count.fetchall()
+            rows, counted = connection.execute(page, (*who, *seen, limit)), connection.execute(total, who)
+            count = counted.fetchall()  # the last one first: over a network it brings the other along
+            return rows.fetchall(), count
 
         rows, count = self._engine.snapshot(read)
         return [session_of(row) for row in rows], _number(count)
@@ -111,7 +112,7 @@ class DatabaseManager:
         def read(rows: Iterator[Row]) -> HistoryPage:
             messages: list[Message] = []
             room, last = PAGE_BYTES, after
-            for sequence, message_id, _, kind, context, from_user, to_user, content, timestamp in rows:
+            for sequence, message_id, kind, context, from_user, to_user, content, timestamp in rows:
                 room -= row_bytes(content)
                 if len(messages) == limit or (messages and room < 0):
                     return HistoryPage(messages, last, True)

@@ -25,8 +25,7 @@ SESSION_COLUMNS = (
     SessionRow.status,
 )
 MESSAGE_COLUMNS = (
-    MessageRow.id,
-    MessageRow.session_id,
+    MessageRow.id.cast("text"),  # what the server turns into text is cheaper than what is turned into it here
     MessageRow.type,
     MessageRow.context,
     MessageRow.from_user,
@@ -85,7 +84,7 @@ class Statements:
 
     @cached_property
     def history(self) -> str:
-        """(session_id, sequence of the last one seen, limit) -> sequence and columns of messages"""
+        """(session_id, sequence of the last one seen, limit) -> (sequence, *MESSAGE_COLUMNS) of messages"""
         return self.text(_history().limit(P))
 
     @cached_property

@@ -8,7 +8,7 @@ one write costs it.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from typing import TypeVar
 
@@ -21,13 +21,12 @@ from shared.config import Settings
 from shared.engines import Bindings, Row, backoff
 from shared.engines.postgresql_connections import Connections
 from shared.engines.postgresql_errors import translate
-from shared.engines.postgresql_pipeline import Answer, Connection, Pipeline
+from shared.engines.postgresql_pipeline import Answer, Connection, Pipeline, alone, stream
 from shared.models import POSTGRESQL_MODELS
 
 T = TypeVar("T")
 
 _MIGRATIONS = 0x73776974  # the advisory lock's name: any number that other programs do not use
-_ROWS_AT_ONCE = 256  # of a walk
 _GRACE = 1.0  # seconds behind a deadline, for the server's own time limits to be told
 _LOOK = 5.0  # seconds to look at the tables
 
@@ -54,36 +53,31 @@ class PostgresqlEngine:
 
     def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Every row of a read."""
-        return self._read(lambda connection: _execute(connection, statement, bindings).fetchall())
+        return self._read(lambda connection: alone(connection, statement, bindings).rows)
 
     def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
         """What `read` makes of the rows, some of which are fetched at a time; leaving early is fine."""
 
-        def stream(connection: psycopg.Connection) -> T:
-            with connection.cursor() as cursor:
-                rows = cursor.stream(statement, bindings, binary=True, size=_ROWS_AT_ONCE)
-                try:
-                    found = read(rows)
-                    next(rows, None)  # at the end already, mostly: then there is nothing to cancel
-                    return found
-                finally:
-                    rows.close()  # type: ignore[attr-defined]
+        def streamed(connection: Connection) -> T:
+            with closing(stream(connection, statement, bindings)) as rows:
+                return read(rows)
 
-        return self._read(stream)
+        return self._read(streamed)
 
     def snapshot(self, read: Callable[[engines.Connection], T]) -> T:
         """What `read` makes of a connection whose reads all see the same state."""
 
-        def in_transaction(connection: psycopg.Connection) -> T:
-            with connection.pipeline():
-                _execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                found = read(_Reads(connection))
-                _execute(connection, "COMMIT")
+        def in_transaction(connection: Connection) -> T:
+            pipeline = Pipeline(connection)
+            pipeline.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            found = read(pipeline)
+            pipeline.execute("COMMIT")
+            pipeline.finish()
             return found
 
         return self._read(in_transaction)
 
-    def _read(self, read: Callable[[psycopg.Connection], T]) -> T:
+    def _read(self, read: Callable[[Connection], T]) -> T:
         """A read, again when it lost its connection or a race, until the patience of `SWITCHBOARD_BUSY_TIMEOUT_MS`."""
         deadline = clock.elapsed() + self._patience
         for attempt in count(1):
@@ -211,9 +205,7 @@ class _Batch:
 
     def _alone(self, statement: str, bindings: Bindings) -> Answer:
         self._committing = True
-        pipeline = Pipeline(self.connection)
-        answer = pipeline.execute(statement, bindings)
-        pipeline.finish()
+        answer = alone(self.connection, statement, bindings)
         self._committing = False
         return answer
 
@@ -248,20 +240,6 @@ class _Batch:
         lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
         ended = isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized in ("FATAL", "PANIC")
         return self._committing and (lost or ended)
-
-
-class _Reads:
-    """A connection for the reads of one snapshot."""
-
-    def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
-        return _execute(self._connection, statement, bindings)
-
-
-def _execute(connection: psycopg.Connection, statement: str, bindings: Bindings = ()) -> "psycopg.Cursor[Row]":
-    return connection.execute(statement, bindings, binary=True)
 
 
 class _Adapter(Psycopg3Adapter):

@@ -28,7 +28,6 @@ from shared.engines import postgresql_errors
 from shared.engines.postgresql_pipeline import Connection, Moment
 
 _MOST = 8  # connections at once in one process
-_PREPARE_AFTER = 2  # times that a statement was run
 
 _DEFAULTS = {
     "application_name": "switchboard-sessions",
@@ -143,7 +142,6 @@ class Connections:
         try:
             announced = connection.info.backend_pid
             if connection.execute(_LIMITS, (*self._limits, announced)).fetchall():
-                connection.prepare_threshold = _PREPARE_AFTER
                 connection.direct = True
         except psycopg.Error as error:  # an engine without one of these is served like a pooler
             if connection.closed:

@@ -2,13 +2,14 @@
 
 psycopg has a pipeline of its own, which looks at the socket and gives up the interpreter at each statement: with many
 callers waiting for it that takes longer than the statements. This one queues them in libpq and goes to the network
-when somebody wants rows, or at the end.
+when somebody wants rows, or at the end. A single statement takes the same way.
 """
 
 import math
 import re
 import select
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from shared.engines import Bindings, Row
 
 _PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
 _SENT_AT_ONCE = 8  # statements: the server begins with the first while the last are still being written
+_ROWS_AT_ONCE = 256  # of a stream
 _FORGOTTEN = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or it has become another one
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
@@ -107,13 +109,12 @@ class Pipeline:
     def execute(self, statement: str, bindings: Bindings = ()) -> Answer:
         """Queue a statement; parameters are text, numbers or None. Raises `psycopg.Error`."""
         text, names = _numbered(statement)
-        values = [bindings[name] for name in names] if isinstance(bindings, Mapping) else bindings
-        encoded = [None if value is None else str(value).encode() for value in values]
+        values = _encoded(names, bindings)
         name = self._prepared(statement, text)
         if name is None:
-            self._libpq.send_query_params(text, encoded, result_format=pq.Format.BINARY)
+            self._libpq.send_query_params(text, values, result_format=pq.Format.BINARY)
         else:
-            self._libpq.send_query_prepared(name, encoded, result_format=pq.Format.BINARY)
+            self._libpq.send_query_prepared(name, values, result_format=pq.Format.BINARY)
         answer = Answer(self)
         self._expected.append(answer)
         if len(self._expected) % _SENT_AT_ONCE == 0:
@@ -161,7 +162,7 @@ class Pipeline:
     def _next(self) -> None:
         """Take in the answer to the next statement, in as many parts as it comes."""
         expected = self._expected[self._read]
-        while (result := self._result()) is not None:
+        while (result := _result(self._connection)) is not None:
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if result.status in _FAILED:
@@ -169,28 +170,73 @@ class Pipeline:
                 if isinstance(expected, str):
                     del self._connection.prepared[expected]
             elif isinstance(expected, Answer) and result.ntuples:
-                expected.rows += self._rows(result)
+                expected.rows += _rows(self._connection, result)
         if isinstance(expected, Answer):
             expected.complete = True
         self._read += 1
 
-    def _result(self) -> pq.abc.PGresult | None:
-        libpq = self._libpq
-        while True:
-            unsent = libpq.flush()
-            if not libpq.is_busy():
-                return libpq.get_result()
-            poll = select.poll()
-            poll.register(libpq.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-            if not poll.poll(1000 * self._connection.left()):
-                self._connection.close()
-                raise psycopg.OperationalError("the server did not answer in time")
-            libpq.consume_input()
 
-    def _rows(self, result: pq.abc.PGresult) -> list[Row]:
-        transformer = self._connection.transformer
-        transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+def alone(connection: Connection, statement: str, bindings: Bindings = ()) -> Answer:
+    """The answer to one statement, which is its own transaction. Raises `psycopg.Error`."""
+    pipeline = Pipeline(connection)
+    answer = pipeline.execute(statement, bindings)
+    pipeline.finish()
+    return answer
+
+
+def stream(connection: Connection, statement: str, bindings: Bindings = ()) -> Generator[Row, None, None]:
+    """The rows of one read, some of which are fetched at a time. Who leaves early closes it. Raises `psycopg.Error`."""
+    text, names = _numbered(statement)
+    libpq = connection.pgconn
+    libpq.send_query_params(text, _encoded(names, bindings), result_format=pq.Format.BINARY)
+    with suppress(psycopg.NotSupportedError):  # a libpq before 17 fetches all of them
+        libpq.set_chunked_rows_mode(_ROWS_AT_ONCE)
+    error: psycopg.Error | None = None
+    try:
+        while (result := _result(connection)) is not None:
+            if result.status in _FAILED:
+                error = psycopg.errors.error_from_result(result)
+            yield from _rows(connection, result)
+    except GeneratorExit:
+        _leave(connection)
+        raise
+    if error is not None:
+        raise error
+
+
+def _leave(connection: Connection) -> None:
+    """Read what is left, which is nothing in most cases, or have the server stop."""
+    result = _result(connection)
+    if result is not None and result.status == pq.ExecStatus.TUPLES_CHUNK:
+        connection.cancel_safe(timeout=connection.left())
+    while result is not None:
+        result = _result(connection)
+
+
+def _result(connection: Connection) -> pq.abc.PGresult | None:
+    libpq = connection.pgconn
+    while True:
+        unsent = libpq.flush()
+        if not libpq.is_busy():
+            return libpq.get_result()
+        poll = select.poll()
+        poll.register(libpq.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
+        if not poll.poll(1000 * connection.left()):
+            connection.close()
+            raise psycopg.OperationalError("the server did not answer in time")
+        libpq.consume_input()
+
+
+def _rows(connection: Connection, result: pq.abc.PGresult) -> list[Row]:
+    if not result.ntuples:
+        return []
+    connection.transformer.set_pgresult(result)
+    return connection.transformer.load_rows(0, result.ntuples, tuple)
+
+
+def _encoded(names: tuple[str, ...], bindings: Bindings) -> list[bytes | None]:
+    values = [bindings[name] for name in names] if isinstance(bindings, Mapping) else bindings
+    return [None if value is None else str(value).encode() for value in values]
 
 
 @lru_cache(maxsize=256)

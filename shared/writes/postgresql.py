@@ -2,8 +2,8 @@
 
 So a write is one round trip, and no lock outlives it: a container that is frozen or cut off between two statements
 would keep a classroom waiting. What a session's writers have to agree on is one narrow row, the session's head; whoever
-changes it holds it until the commit, so sequences are given in the order of commits. An `Idempotency-Key` costs a
-transaction of three statements.
+changes it holds it until the commit, so sequences are given in the order of commits. An `Idempotency-Key` makes it a
+transaction of three round trips: look for the key, write, keep the answer.
 
 A write that may have been made before (`repeat`) locks the head first and looks then: the lock waits for an attempt
 that is still under way, and the commit that follows waits for what a standby has yet to confirm.
@@ -74,14 +74,8 @@ RETURNING timestamp
 _LOCK = "SELECT status FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
 
-_KEEP = """
-INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at)
-VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(answer)s, %(now)s)
-ON CONFLICT (scope, key) DO UPDATE
-  SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
-  WHERE idempotency_keys.created_at < %(oldest)s
-RETURNING 1
-"""
+_FORGET = "DELETE FROM idempotency_keys WHERE scope = %s AND key = %s AND created_at < %s"
+_KEEP = "INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, %s, %s)"
 
 _DROP = """
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
@@ -190,16 +184,8 @@ class PostgresqlWrites:
 
     def keep(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
         """Keep a call's answer. Somebody else's that came first sinks this transaction; the next attempt finds it."""
-        values = {
-            "scope": key.scope,
-            "key": key.key,
-            "fingerprint": key.fingerprint,
-            "answer": answer,
-            "now": clock.now(),
-            "oldest": oldest,
-        }
-        if not connection.execute(_KEEP, values).fetchall():
-            raise lost_race()
+        connection.execute(_FORGET, (key.scope, key.key, oldest))
+        connection.execute(_KEEP, (key.scope, key.key, key.fingerprint, answer, clock.now()))
         if random.randrange(_DROP_ONE_TIME_IN) == 0:  # noqa: S311
             connection.execute(_DROP, (oldest, _DROP_AT_ONCE))
 

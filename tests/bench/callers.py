@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import count, cycle
+from itertools import chain, count, cycle
 from typing import Protocol
 
 import msgspec
@@ -120,5 +120,4 @@ def _newest(room: Classrooms) -> range:
 
 def _ids() -> Iterator[str]:
     """Identifiers whose making does not count."""
-    yield from [new_id() for _ in range(2000)]
-    yield from iter(new_id, None)
+    return chain([new_id() for _ in range(2000)], iter(new_id, None))
