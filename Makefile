@@ -37,8 +37,8 @@ format: .venv/test.stamp  ## Rewrite the code as the linter wants it
 bench: .venv/bench.stamp  ## Measure, side by side in one run; tables, pictures and numbers in bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-proof: .venv/test.stamp  ## Ten minutes of random calls from many processes, some killed, then check every promise
-	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill
+proof: .venv/test.stamp  ## Ten minutes of random calls from many processes, some killed, then check every promise (PROOF=--engine sqlite)
+	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
 
 # Files go into the zip with the modes they have here, and Lambda reads them as somebody else: hence the umask.
 package: node_modules/.wheels.stamp | $(BIN)/python  ## Build the zip that deploys (STAGE=dev; needs npm)

@@ -265,6 +265,16 @@ def database(storage: Storage) -> Path:
 
 
 @pytest.fixture
+def empty(storage: Storage, request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """A database without any table, on either engine."""
+    if storage.kind == SQLITE:
+        yield storage
+    else:
+        with request.getfixturevalue("postgres_databases").unmigrated() as unmigrated:
+            yield unmigrated
+
+
+@pytest.fixture
 def postgres(storage: Storage) -> Storage:
     """The test's database on the server; whoever asks for it is a test of PostgreSQL alone."""
     assert storage.kind == POSTGRESQL
@@ -277,7 +287,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
     if "postgres" in asked:
         metafunc.parametrize("storage", [POSTGRESQL], indirect=True)
-    elif "database" not in asked and (folder == "api" or (folder == "unit" and "settings" in asked)):
+    elif "database" not in asked and (
+        folder == "api" or "empty" in asked or (folder == "unit" and "settings" in asked)
+    ):
         metafunc.parametrize("storage", KINDS, indirect=True)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,10 @@ from tests.postgres.server import Server
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 
+ADMINISTRATOR = "tests"
+"""What the tests' own connections to a server are called there."""
+
+_TABLES = [model._meta.table_name for model in POSTGRESQL_MODELS]
 _names = itertools.count(1)
 
 
@@ -32,12 +36,27 @@ class Storage:
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask or change it behind the service's back."""
         self.changed = True
+        (rows,) = self.ask([statement])
+        return rows
+
+    def ask(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of these statements, which change nothing."""
         if self.kind == SQLITE:
             with closing(apsw.Connection(self.url.removeprefix("sqlite:///"))) as connection:
-                return connection.execute(statement).fetchall()
-        with psycopg.connect(self.url, autocommit=True, options="-c lock_timeout=10s") as administrator:
-            cursor = administrator.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+                return [connection.execute(statement).fetchall() for statement in statements]
+        with _administrator(self.url) as administrator:
+            cursors = [administrator.execute(statement) for statement in statements]
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+    def dump(self, folder: Path) -> None:
+        """Write a server's tables to files there; SQLite's file is one."""
+        if self.kind == POSTGRESQL:
+            for table in _TABLES:
+                (folder / f"{table}.txt").write_text("\n".join(map(str, self.ask([f"SELECT * FROM {table}"])[0])))
+
+
+def _administrator(url: str) -> psycopg.Connection:
+    return psycopg.connect(url, autocommit=True, application_name=ADMINISTRATOR, options="-c lock_timeout=10s")
 
 
 def sqlite_file(path: Path) -> Storage:
@@ -77,12 +96,12 @@ class PostgresDatabases:
 
     def _create(self) -> str:
         name = f"classroom_{os.getpid()}_{next(_names)}"
-        with psycopg.connect(self._maintenance(), autocommit=True) as administrator:
+        with _administrator(self._maintenance()) as administrator:
             administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
 
     def _drop(self, name: str) -> None:
-        with psycopg.connect(self._maintenance(), autocommit=True) as administrator:
+        with _administrator(self._maintenance()) as administrator:
             administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")  # whoever is still connected
 
     def close(self) -> None:
@@ -107,11 +126,10 @@ class PostgresDatabases:
 
 
 def _emptied(storage: Storage) -> bool:
-    tables = [model._meta.table_name for model in POSTGRESQL_MODELS]
-    with psycopg.connect(storage.url, autocommit=True) as administrator:
+    with _administrator(storage.url) as administrator:
         administrator.execute("SET lock_timeout = '2s'")
         try:
-            for table in tables:
+            for table in _TABLES:
                 administrator.execute(f"DELETE FROM {table}")
         except psycopg.Error:
             return False

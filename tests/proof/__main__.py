@@ -1,18 +1,25 @@
-"""`python -m tests.proof`: the long run of the history checker, round after round, until its time is over."""
+"""`python -m tests.proof`: the long run of the history checker, round after round, until its time is over.
+
+Rounds take turns on the engines; each has a new database. PostgreSQL is a server that is started for the run, or the
+one of `SWITCHBOARD_TEST_POSTGRES_URL`.
+"""
 
 import argparse
+import itertools
 import json
 import random
 import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from tests.proof.rounds import Result, Shape, run_round
+from tests.storage import KINDS, SQLITE, PostgresDatabases, Storage, sqlite_file
 
 _KILL_EVERY = 1.5  # seconds
 _SHOWN = 20  # violations of a round that are printed
@@ -22,31 +29,36 @@ _SHOWN_CALLS = 6  # of a violation
 def main() -> int:
     """Run rounds; 0 when every promise held in all of them."""
     options = _options()
-    print(f"seed {options.seed}, {options.processes} processes{', kills' if options.kill else ''}", flush=True)
-    total, killed, sound = Counter[tuple[str, str]](), 0, True
+    engines = KINDS if options.engine == "both" else (options.engine,)
+    kills = ", kills" if options.kill else ""
+    print(f"{' and '.join(engines)}, seed {options.seed}, {options.processes} processes{kills}", flush=True)
+    found = {engine: Result() for engine in engines}
     until = time.monotonic() + options.seconds
-    number = 0
-    while sound and time.monotonic() < until:
-        shape = Shape(
-            seed=f"{options.seed} {number}",
-            seconds=max(2.0, min(options.round, until - time.monotonic())),
-            processes=options.processes,
-            kill_every=_KILL_EVERY if options.kill else None,
-        )
-        result = _round(shape)
-        total += result.counts
-        killed += result.killed
-        sound = result.sound
-        left = max(0, round(until - time.monotonic()))
-        print(f"round {number}: {result.counts.total()} calls, {killed} kills, {left} s left", flush=True)
-        number += 1
-    _summarise(total, killed, number)
-    print("every promise held" if sound else "PROMISES WERE BROKEN")
+    with closing(PostgresDatabases()) as databases:
+        for number, engine in zip(itertools.count(), itertools.cycle(engines)):
+            shape = Shape(
+                seed=f"{options.seed} {number}",
+                seconds=max(2.0, min(options.round, until - time.monotonic())),
+                processes=options.processes,
+                kill_every=_KILL_EVERY if options.kill else None,
+            )
+            result = _round(shape, engine, databases)
+            _add(found[engine], result)
+            left = max(0, round(until - time.monotonic()))
+            calls, killed = result.counts.total(), result.killed
+            print(f"round {number} on {engine}: {calls} calls, {killed} kills, {left} s left", flush=True)
+            if not result.sound or (left == 0 and number + 1 >= len(engines)):
+                break
+    for engine in engines:
+        _summarise(engine, found[engine])
+    sound = all(result.sound for result in found.values())
+    print(f"every promise held on {' and '.join(engines)}" if sound else "PROMISES WERE BROKEN")
     return 0 if sound else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
+    parser.add_argument("--engine", choices=[*KINDS, "both"], default="both", help="where (%(default)s)")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long to run (%(default)s)")
     parser.add_argument("--round", type=float, default=20.0, help="seconds between two checks (%(default)s)")
     parser.add_argument("--processes", type=int, default=6, help="how many at a time (%(default)s)")
@@ -55,14 +67,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _round(shape: Shape) -> Result:
+def _round(shape: Shape, engine: str, databases: PostgresDatabases) -> Result:
     """One round; its folder stays where something was found."""
     folder = Path(tempfile.mkdtemp(prefix="switchboard-proof-"))
-    result = run_round(shape, folder / "round")
-    if result.sound:
-        shutil.rmtree(folder)
-        return result
-    print(f"integrity: {result.damage}\n{len(result.violations)} violations; the record is in {folder}")
+    with _database(engine, folder, databases) as storage:
+        result = run_round(shape, folder / "round", storage)
+        if result.sound:
+            shutil.rmtree(folder)
+            return result
+        storage.dump(folder)
+    print(f"{engine}: {len(result.violations)} violations; the record and the tables are in {folder}")
+    for finding in result.damage:
+        print(f"\ndamage: {finding}")
     for violation in result.violations[:_SHOWN]:
         print(f"\n{violation.promise}: {violation.finding}")
         for call in violation.calls[:_SHOWN_CALLS]:
@@ -70,10 +86,28 @@ def _round(shape: Shape) -> Result:
     return result
 
 
-def _summarise(total: Counter[tuple[str, str]], killed: int, rounds: int) -> None:
-    for (operation, outcome), count in sorted(total.items()):
+@contextmanager
+def _database(engine: str, folder: Path, databases: PostgresDatabases) -> Iterator[Storage]:
+    if engine == SQLITE:
+        yield sqlite_file(folder / "classroom.db")
+    else:
+        with databases.unmigrated() as storage:
+            yield storage
+
+
+def _add(found: Result, result: Result) -> None:
+    found.rounds += result.rounds
+    found.counts += result.counts
+    found.killed += result.killed
+    found.violations += result.violations
+    found.damage += result.damage
+
+
+def _summarise(engine: str, found: Result) -> None:
+    print(f"\n{engine}")
+    for (operation, outcome), count in sorted(found.counts.items()):
         print(f"{operation:10} {outcome:24} {count:10}")
-    print(f"{total.total()} calls in {rounds} rounds, {killed} processes killed")
+    print(f"{found.counts.total()} calls in {found.rounds} rounds, {found.killed} processes killed")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ class Model:
         _require(role == "instructor" or draft.from_user in students, "UnauthorizedError")
         _require(draft.type in (BY_STUDENTS if role == "student" else BY_INSTRUCTORS), "UnauthorizedError")
         _require(draft.to_user is None or draft.to_user in students, "InvalidRecipientError")
-        before = room.messages[-1].timestamp if room.messages else ""
+        before = room.messages[-1].timestamp if room.messages else room.session.start_time
         said = Message(
             id=new_id,
             session_id=room.session.id,

@@ -6,13 +6,12 @@ their rate, so memory and disk stay bounded however long it runs.
 
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +19,10 @@ import msgspec
 
 from shared.config import variable
 from tests.proof.checker import Violation, violations
+from tests.proof.integrity import damage
 from tests.proof.record import read_folder
-from tests.proof.workload import BOARD, DATABASE, Plan
+from tests.proof.workload import BOARD, Plan
+from tests.storage import Storage
 
 _ROOT = Path(__file__).parents[2]
 _THREADS = 4  # of every third process; the others have one
@@ -46,29 +47,30 @@ class Shape:
 
 @dataclass
 class Result:
-    """What a round found."""
+    """What a round found, or several."""
 
+    rounds: int = 0
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many calls there were of an operation with an outcome."""
     killed: int = 0
     violations: list[Violation] = field(default_factory=list)
-    damage: str = "ok"
-    """What SQLite's own check of the database says."""
+    damage: list[str] = field(default_factory=list)
+    """What is wrong with the database itself."""
 
     @property
     def sound(self) -> bool:
         """Whether every promise held."""
-        return not self.violations and self.damage == "ok"
+        return not self.violations and not self.damage
 
 
-def run_round(shape: Shape, folder: Path) -> Result:
-    """Run one round in a folder of its own and check it. Raises `ProcessFailedError`."""
+def run_round(shape: Shape, folder: Path, storage: Storage) -> Result:
+    """Run one round on an empty database, in a folder of its own, and check it. Raises `ProcessFailedError`."""
     folder.mkdir()
     (folder / BOARD).touch()
     until = time.monotonic() + shape.seconds
-    result = Result()
+    result = Result(rounds=1)
     with ExitStack() as stack:
-        fleet = _Fleet(shape, folder, until, stack)
+        fleet = _Fleet(shape, folder, storage.url, until, stack)
         if shape.kill_every is not None:
             result.killed = fleet.kill_some(shape.kill_every)
         fleet.join()
@@ -76,16 +78,17 @@ def run_round(shape: Shape, folder: Path) -> Result:
     calls = read_folder(folder)
     result.counts.update((call.operation, call.outcome) for call in calls)
     result.violations = violations(calls)
-    result.damage = _integrity(folder / DATABASE)
+    result.damage = damage(storage)
     return result
 
 
 class _Fleet:
     """The processes of one round."""
 
-    def __init__(self, shape: Shape, folder: Path, until: float, stack: ExitStack) -> None:
+    def __init__(self, shape: Shape, folder: Path, url: str, until: float, stack: ExitStack) -> None:
         self._shape = shape
         self._folder = folder
+        self._url = url
         self._until = until
         self._stack = stack
         self._random = random.Random(shape.seed)
@@ -128,7 +131,7 @@ class _Fleet:
             clock_step=_CLOCK_STEPS[number % len(_CLOCK_STEPS)],
             audit=audit,
         )
-        return self._stack.enter_context(_process(plan))
+        return self._stack.enter_context(_process(plan, self._url))
 
 
 class _Process(subprocess.Popen[bytes]):
@@ -138,12 +141,12 @@ class _Process(subprocess.Popen[bytes]):
 
 
 @contextmanager
-def _process(plan: Plan) -> Iterator[_Process]:
+def _process(plan: Plan, url: str) -> Iterator[_Process]:
     """Start a process; at the end it is gone."""
     folder = Path(plan.folder)
     command = [sys.executable, "-m", "tests.proof.workload", msgspec.json.encode(plan).decode()]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
-    environment[variable("database_url")] = f"sqlite:///{folder / DATABASE}"
+    environment[variable("database_url")] = url
     log = folder / f"{plan.name}.log"
     with log.open("wb") as errors, _Process(command, cwd=_ROOT, env=environment, stderr=errors) as process:
         process.log = log
@@ -156,9 +159,3 @@ def _process(plan: Plan) -> Iterator[_Process]:
 def _finish(process: _Process) -> None:
     if process.wait(_PATIENCE) != 0:
         raise ProcessFailedError(process.log.read_text("utf-8", "replace"))
-
-
-def _integrity(database: Path) -> str:
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("PRAGMA integrity_check").fetchall()
-    return "\n".join(text for (text,) in rows)

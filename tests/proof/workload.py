@@ -32,7 +32,6 @@ TYPES: Final = {
 ADDRESSED_TYPES: Final = ("inbox_response", "request")
 
 BOARD: Final = "board"
-DATABASE: Final = "classroom.db"
 
 _OPEN_SESSIONS = 5  # that are not yet to be ended, at most
 _RECENT_SESSIONS = 8  # that calls choose from, ended ones among them

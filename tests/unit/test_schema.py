@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,16 +14,6 @@ from shared.config import Settings
 from shared.engines import Engine, open_engine
 from shared.models import POSTGRESQL_MODELS, SQLITE_MODELS
 from tests.storage import SQLITE, Storage
-
-
-@pytest.fixture
-def empty(storage: Storage, request: pytest.FixtureRequest) -> Iterator[Storage]:
-    """A database without any table."""
-    if storage.kind == SQLITE:
-        yield storage
-    else:
-        with request.getfixturevalue("postgres_databases").unmigrated() as unmigrated:
-            yield unmigrated
 
 
 def ensure(settings: Settings) -> None:
