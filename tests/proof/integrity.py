@@ -2,15 +2,15 @@
 
 import time
 
-from tests.storage import ADMINISTRATOR, SQLITE, Storage
+from tests.storage import ADMINISTRATOR, POSTGRESQL, SQLITE, Storage
 
 _Rules = dict[str, str]
-"""What would be wrong -> a query for the rows that show it."""
 
 _CLIENTS = (
     "SELECT pid, state, query FROM pg_stat_activity"
     f" WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> '{ADMINISTRATOR}'"
 )
+_SHOWN = 3  # rows of what is wrong
 _PATIENCE = 5.0  # seconds until the server has noticed that a client is gone
 
 _OF_BOTH: _Rules = {
@@ -87,18 +87,21 @@ _VIEWS_OF_POSTGRESQL: _Rules = {
     ),
 }
 
-_SHOWN = 3  # rows of what is wrong
+
+def _over(views: _Rules) -> _Rules:
+    common = "WITH " + ", ".join(f"{name} AS ({query})" for name, query in views.items())
+    return {rule: f"{common} {query}" for rule, query in _OF_BOTH.items()}
+
+
+RULES = {SQLITE: _OF_SQLITE | _over(_VIEWS_OF_SQLITE), POSTGRESQL: _OF_POSTGRESQL | _over(_VIEWS_OF_POSTGRESQL)}
+"""Engine -> what would be wrong -> a query for the rows that show it."""
 
 
 def damage(storage: Storage) -> list[str]:
     """What is wrong with a database that nobody uses any more; nothing, that is, when it is sound."""
-    if storage.kind == SQLITE:
-        rules, views = _OF_SQLITE, _VIEWS_OF_SQLITE
-    else:
-        rules, views = _OF_POSTGRESQL, _VIEWS_OF_POSTGRESQL
+    if storage.kind == POSTGRESQL:
         _wait_for_the_last_client(storage)
-    common = "WITH " + ", ".join(f"{name} AS ({query})" for name, query in views.items())
-    rules = rules | {rule: f"{common} {query}" for rule, query in _OF_BOTH.items()}
+    rules = RULES[storage.kind]
     found = zip(rules, storage.ask(list(rules.values())), strict=True)
     return [f"{rule}: {len(rows)} times, such as {rows[:_SHOWN]}" for rule, rows in found if rows]
 
