@@ -1,15 +1,20 @@
 """The first schema on PostgreSQL: plain statements, none of which needs what distributed engines lack.
 
-No foreign keys: a message is stored by a statement that finds its session's head, and sessions are never deleted.
+Each is a transaction of its own, since those engines make one change of the schema at a time, and one that is done may
+be done again: a migration that was cut off is run once more. No foreign keys: a message is stored by a statement that
+finds its session's head, and sessions are never deleted. No descending index: a list walks the index backwards and
+puts in order what started in the same microsecond.
 """
 
 from typing import Any
 
 from peewee import Database
 
+atomic = False
+
 _STATEMENTS = (
     """
-    CREATE TABLE sessions (
+    CREATE TABLE IF NOT EXISTS sessions (
       id uuid PRIMARY KEY,
       name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
       created_by text NOT NULL,
@@ -21,12 +26,12 @@ _STATEMENTS = (
       CHECK (end_time >= start_time)
     )
     """,
-    "CREATE INDEX sessions_active ON sessions (start_time DESC, id) WHERE status = 'active'",
-    "CREATE INDEX sessions_ended ON sessions (start_time DESC, id) WHERE status = 'ended'",
-    "CREATE INDEX sessions_newest ON sessions (start_time DESC, id)",
-    "CREATE INDEX sessions_creator ON sessions (created_by, start_time DESC, id, status)",
+    "CREATE INDEX IF NOT EXISTS sessions_active ON sessions (start_time, id) WHERE status = 'active'",
+    "CREATE INDEX IF NOT EXISTS sessions_ended ON sessions (start_time, id) WHERE status = 'ended'",
+    "CREATE INDEX IF NOT EXISTS sessions_newest ON sessions (start_time, id)",
+    "CREATE INDEX IF NOT EXISTS sessions_creator ON sessions (created_by, start_time, id, status)",
     """
-    CREATE TABLE session_heads (
+    CREATE TABLE IF NOT EXISTS session_heads (
       session_id uuid PRIMARY KEY,
       status text NOT NULL,
       sequence bigint NOT NULL,
@@ -34,7 +39,7 @@ _STATEMENTS = (
     )
     """,
     """
-    CREATE TABLE messages (
+    CREATE TABLE IF NOT EXISTS messages (
       session_id uuid NOT NULL,
       sequence bigint NOT NULL CHECK (sequence > 0),
       id uuid NOT NULL,
@@ -51,9 +56,9 @@ _STATEMENTS = (
       CHECK ((type IN ('inbox_response', 'request')) = (to_user IS NOT NULL))
     )
     """,
-    "CREATE UNIQUE INDEX messages_id ON messages (session_id, id)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS messages_id ON messages (session_id, id)",
     """
-    CREATE TABLE enrollments (
+    CREATE TABLE IF NOT EXISTS enrollments (
       student_id text NOT NULL,
       start_time timestamptz NOT NULL,
       session_id uuid NOT NULL,
@@ -61,14 +66,14 @@ _STATEMENTS = (
     )
     """,
     """
-    CREATE TABLE session_counts (
+    CREATE TABLE IF NOT EXISTS session_counts (
       slot integer PRIMARY KEY,
       active bigint NOT NULL,
       ended bigint NOT NULL
     )
     """,
     """
-    CREATE TABLE idempotency_keys (
+    CREATE TABLE IF NOT EXISTS idempotency_keys (
       scope text NOT NULL,
       key text NOT NULL,
       fingerprint text NOT NULL,
@@ -77,7 +82,7 @@ _STATEMENTS = (
       PRIMARY KEY (scope, key)
     )
     """,
-    "CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at)",
+    "CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at)",
 )
 
 
