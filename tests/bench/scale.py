@@ -30,6 +30,7 @@ ROUND_TRIP = "SELECT 1: a round trip"
 
 _GROUP = 100  # sessions of an instructor, and of a student
 _ACTIVE_OF = 10  # one of so many sessions is active
+_AT_ONCE = 300  # sessions that are going on at the same time
 _ASKED_FOR = 500  # sessions or histories, at random
 _LONG = 20  # a measurement of long calls has so many times fewer of them
 
@@ -49,11 +50,15 @@ INSERT INTO enrollments SELECT student, start_time, id
 FROM sessions, json_array_elements_text(student_ids::json) student
 WHERE start_time >= to_timestamp(1767600000 + %(first)s) AND start_time < to_timestamp(1767600000 + %(sessions)s)
 """
+# As they come: of the sessions that are going on at once, each has its first message before one has its second.
 _MESSAGES = f"""
 INSERT INTO messages SELECT {_ID}, m,
   (lpad(to_hex(1767600000000 + n * 1000 + m), 12, '0') || '7001a000' || lpad(to_hex(n * 4096 + m), 12, '0'))::uuid,
   '{TYPE}', '{CONTEXT}', 'a1', NULL, {_START} + m * interval '1 second', %(content)s
-FROM generate_series(%(first)s::bigint, %(histories)s - 1) n, generate_series(1, %(page)s) m
+FROM generate_series(%(first)s::bigint, %(histories)s - 1, {_AT_ONCE}) began CROSS JOIN LATERAL (
+  SELECT m, n FROM generate_series(1, %(page)s) m
+  CROSS JOIN LATERAL generate_series(began + 0 * m, least(began + {_AT_ONCE}, %(histories)s) - 1) n OFFSET 0
+) written
 """
 
 
@@ -75,6 +80,7 @@ def run(effort: Effort, folder: Path) -> Section:
     notes = [
         f"PostgreSQL runs on the callers' machine; one session of {_ACTIVE_OF} is active;"
         f" {_ASKED_FOR} sessions or histories are asked for, at random",
+        f"{_AT_ONCE} sessions at a time get their messages in turn, so a history's rows lie far apart on the disk",
         "each column is measured right after its rows were made, so compare with the round trip of the same column",
         *sizes,
     ]
