@@ -206,8 +206,7 @@ class Writer:
             if len(self._queue) >= self._queue_size:
                 raise errors.DatabaseBusyError
             if self._leading:
-                task.wake = threading.Lock()
-                task.wake.acquire()
+                task.wake = _locked()
             else:
                 self._leading = task.leads = True
             self._queue.append(task)
@@ -376,6 +375,8 @@ class Writer:
                     other.taken = False
                     other.repeat = other.repeat or not other.alone  # cut off by an interruption of its leader
                     self._queue.appendleft(other)
+            if not task.done and task.wake is None:  # it never had to wait, and now may: it need not be the first
+                task.wake = _locked()
             self._pass_lead(task)
 
     def _pass_lead(self, task: _Task[Any]) -> None:
@@ -400,6 +401,12 @@ def now(result: T | Later[T]) -> T:
 def _reason(failure: errors.DatabaseError) -> str:
     """What the driver said, in one line."""
     return " ".join(str(failure.__cause__ or failure.code).split())
+
+
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _unwritten(error: BaseException) -> bool:

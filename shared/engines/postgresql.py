@@ -212,8 +212,8 @@ class _Batch:
     def commit(self) -> None:
         """Send the `COMMIT`, and read every answer. What is executed after it stands for itself."""
         if self._pipeline is not None:
-            self._pipeline.execute("COMMIT")
             self._committing = True
+            self._pipeline.execute("COMMIT")
             pipeline, self._pipeline = self._pipeline, None
             pipeline.finish()
             self._committing = self.begun = False
@@ -233,13 +233,9 @@ class _Batch:
             self.connection.close()
 
     def outcome_unknown(self, error: BaseException) -> bool:
-        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003).
-
-        A server may end a connection between a commit and its answer, and say that it does before it closes it.
-        """
+        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003)."""
         lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
-        ended = isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized in ("FATAL", "PANIC")
-        return self._committing and (lost or ended)
+        return self._committing and lost
 
 
 class _Adapter(Psycopg3Adapter):

@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
 _SENT_AT_ONCE = 8  # statements: the server begins with the first while the last are still being written
 _ROWS_AT_ONCE = 256  # of a stream
 _FORGOTTEN = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or it has become another one
+_LAST_WORDS = (b"FATAL", b"PANIC")
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
@@ -167,6 +168,9 @@ class Pipeline:
                 break
             if result.status in _FAILED:
                 self._error = self._error or psycopg.errors.error_from_result(result)
+                if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
+                    self._connection.close()  # perhaps behind the commit, whose answer then is of no use
+                    raise self._error
                 if isinstance(expected, str):
                     del self._connection.prepared[expected]
             elif isinstance(expected, Answer) and result.ntuples:
