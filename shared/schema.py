@@ -7,14 +7,16 @@ work on it. However many start at once, one migrates: the others wait, and find 
 
 import logging
 import os
+import time
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from peewee import DateTimeField, PeeweeException
 
 from shared import clock
-from shared.engines import Engine
-from shared.errors import DatabaseSchemaError
+from shared.engines import Engine, backoff
+from shared.errors import DatabaseBusyError, DatabaseError, DatabaseSchemaError
 
 if TYPE_CHECKING:
     from playhouse.migrations import Runner
@@ -71,15 +73,21 @@ def pending(engine: Engine) -> list[str]:
 
 
 def _migrate(engine: Engine, patience: float) -> list[str]:
-    try:
-        with engine.exclusive(clock.elapsed() + patience), engine.dialect.connection_context():
-            return list(_runner(engine).up())
-    except (DatabaseSchemaError, PeeweeException) as error:
-        if not pending(engine):  # an engine without advisory locks: another container made the tables first
-            return []
-        if isinstance(error, DatabaseSchemaError):
-            raise
-        raise DatabaseSchemaError("database holds tables that this version's migrations did not make") from error
+    deadline = clock.elapsed() + patience
+    for attempt in count(1):
+        try:
+            with engine.exclusive(deadline), engine.dialect.connection_context():
+                return list(_runner(engine).up())
+        except (DatabaseError, PeeweeException) as error:
+            # Where the engine has no advisory lock, containers meet in the tables: one makes them, the others fail.
+            if not pending(engine):
+                return []
+            if isinstance(error, PeeweeException):
+                raise DatabaseSchemaError("database holds tables that this version did not make") from error
+            if not (isinstance(error, DatabaseBusyError) and error.transient) or clock.elapsed() >= deadline:
+                raise
+            time.sleep(backoff(attempt))
+    raise AssertionError("unreachable")
 
 
 def _runner(engine: Engine) -> "Runner":
