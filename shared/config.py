@@ -16,9 +16,9 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 class Settings(msgspec.Struct, frozen=True):
     """One field a variable: `database_url` is read from `SWITCHBOARD_DATABASE_URL`, and so on.
 
-    database_url           `sqlite:///relative.db` or `sqlite:////absolute.db`
+    database_url           `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user:password@host/database`
     synchronous            SQLite's durability: NORMAL (a power cut may cost the last writes, nothing else does) or FULL
-    busy_timeout_ms        how long to wait for a database lock that a foreign program holds
+    busy_timeout_ms        how long to wait for a database lock that a foreign program holds, and a read for a server
     retry_delay_seconds    how long a write that failed for a passing reason waits before its only retry
     write_timeout_seconds  how long a caller waits for its write, retry included; less than the function's timeout
     queue_size             how many writes may wait in this process
