@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from psycopg import pq
@@ -134,6 +135,7 @@ class Connections:
         except psycopg.Error as error:
             raise postgresql_errors.refused(error) from error
         connection.limit = limit
+        _open_here.add(connection)
         return connection
 
     def _connect(self, deadline: float) -> Connection:
@@ -151,6 +153,27 @@ class Connections:
     def _check_open(self) -> None:
         if self._closed or self._process != os.getpid():
             raise errors.DatabaseClosedError
+
+
+_open_here: WeakSet[psycopg.Connection] = WeakSet()
+"""Every connection of this process."""
+
+
+def _let_go() -> None:
+    """In a forked child: let its parent's connections be the parent's alone, which end when it dies.
+
+    The child never uses them, but would keep the server from seeing that they are gone. They get another file to stand
+    on, as closing them would free their numbers for files that are not theirs.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for connection in [*_open_here]:
+        if not connection.closed:
+            os.dup2(nowhere, connection.pgconn.socket, inheritable=False)
+    os.close(nowhere)
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _silent(connection: psycopg.Connection) -> bool:

@@ -49,6 +49,12 @@ def terminate(administrator: psycopg.Connection, condition: str = "true") -> int
     return len(ended)
 
 
+def settled(administrator: psycopg.Connection) -> list[int]:
+    """Of a container that serves one call after the other; the health check's look at the tables takes its leave."""
+    until(lambda: len(backends(administrator)) == 1)
+    return backends(administrator)
+
+
 def until(reached: Callable[[], Any]) -> Any:
     """Wait for it; what it was."""
     deadline = time.monotonic() + PATIENCE
@@ -108,6 +114,7 @@ def test_a_connection_that_is_ended_while_it_is_idle_costs_nobody_an_error(
 ) -> None:
     texts: list[str] = []
     serves(room, texts)
+    settled(administrator)
     for _ in range(3):
         assert terminate(administrator) == 1
         texts.append(f"after {len(texts)}")
@@ -152,8 +159,7 @@ def test_serialization_failures_are_made_again(
             load.wait_for_more()
     assert refusals_of(load.facts) == set()
     check(load.facts, administrator)
-    failed = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-    assert until(lambda: administrator.execute(failed).fetchall()[0][0]), "nothing failed that could be made again"
+    assert server.log().count("could not serialize access") > 10
 
 
 def test_one_end_wins_where_everything_is_serializable(
@@ -206,8 +212,7 @@ def test_a_deadlock_with_somebody_else_is_made_again(
         enemy.execute("COMMIT")
         assert [future.result().status for future in said] == [201] * 4
     assert [room.texts() for room in rooms[1:]] == [["follows"]] * 3
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert until(lambda: administrator.execute(deadlocks).fetchall()[0][0]) == 1
+    assert server.log().count("deadlock detected") == 1
     assert contradictions(administrator) == []
 
 
@@ -282,7 +287,7 @@ def test_a_container_that_serves_one_call_after_the_other_has_one_connection(
         assert store(room, "keyed", f"key {len(texts)}").status == 201
         texts.append("keyed")
         room.ask("list")
-        until(lambda: len(backends(administrator)) == 1)  # the health check's own look at the tables takes its leave
+        settled(administrator)
 
 
 def test_many_callers_at_once_have_a_few_connections(administrator: psycopg.Connection, room: Classroom) -> None:
@@ -309,7 +314,7 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(
     texts: list[str] = []
     serves(room, texts)
     inherited = warm.environment().database
-    before = backends(administrator)
+    before = settled(administrator)
 
     def live(report: Report) -> None:
         with pytest.raises(errors.DatabaseClosedError):
@@ -325,9 +330,9 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(
         assert set(child.report()).isdisjoint(before)
         texts.append("child")
         serves(room, texts)
-    assert backends(administrator) == before
+    assert settled(administrator) == before
     serves(room, texts)
-    assert backends(administrator) == before
+    assert settled(administrator) == before
 
 
 def backends_of(room: Classroom) -> list[int]:
@@ -375,8 +380,8 @@ def test_a_forked_child_holds_no_lock_of_a_parent_that_died(
         with Child(parent) as process:
             child = process.report()
             assert backends(administrator, "state = 'idle in transaction'")
-        until(lambda: not backends(administrator, "state = 'idle in transaction'"))
         started = time.monotonic()
+        until(lambda: not backends(administrator, "state = 'idle in transaction'"))
         serves(room, texts)
         assert time.monotonic() - started < 2
     finally:
