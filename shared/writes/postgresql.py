@@ -11,6 +11,7 @@ that is still under way, and the commit that follows waits for what a standby ha
 
 import random
 from collections.abc import Callable
+from functools import cached_property
 
 from peewee import SQL, Query, fn
 
@@ -96,6 +97,11 @@ class PostgresqlStatements(Statements):
         """How many sessions there are, of a status or in all."""
         counts = [getattr(SessionCountSlotRow, name) for name in (ACTIVE, ENDED) if status is None or status == name]
         return SessionCountSlotRow.select(fn.coalesce(fn.sum(sum(counts[1:], counts[0])), SQL("0")).cast("bigint"))
+
+    @cached_property
+    def kept_answer(self) -> str:
+        """As it is, and locked: so the commit behind it waits for what a standby has yet to confirm."""
+        return f"{super().kept_answer} FOR KEY SHARE"
 
 
 class PostgresqlWrites:
