@@ -27,9 +27,15 @@ _REFUSALS = (
     (r"no pg_hba.conf entry|not permitted to log in", f"the server refuses the user in {_URL}"),
     (r'role ".*" does not exist', f"the server does not know the user in {_URL}"),
     (r'database ".*" does not exist|no such database', f"the server does not have the database in {_URL}"),
+    (r"invalid \S+ value|invalid (port|integer)|Servname not|could not match", f"{_URL} holds a value that cannot be used"),
     (r"permission denied for database", f"the user in {_URL} may not connect to the database"),
 )
 """What a server, or a pooler, says to whom it will never let in."""
+
+_NOT_THE_OWNER = (
+    f"the user in {_URL} may not make the service's tables: run `python -m shared.migrate up` as a user who may, and"
+    " let this one read and write them"
+)
 
 _READ_ONLY = re.compile("read-only|hot standby")
 _NO_ROOM = re.compile("too many (clients|connections)|remaining connection slots|no more connections allowed")
@@ -56,6 +62,8 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
         return unavailable()
     if state == "25006":
         return read_only()
+    if state == "42501" and "schema" in str(error):
+        return errors.DatabaseSchemaError(_NOT_THE_OWNER)
     if state == "42501":
         return errors.DatabaseReadOnlyError(f"the user in {_URL} may not write: nothing was written")
     if state == "53100":

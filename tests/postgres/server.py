@@ -23,8 +23,8 @@ import psycopg
 
 USER = "switchboard"
 PASSWORD = "chalk and cheese/100%"  # to be quoted in a URL
-_NOBODY = "nobody"
-_PATIENCE = 30.0  # seconds; only reached when something is broken
+NOBODY = "nobody"
+PATIENCE = 30.0  # seconds; only reached when something is broken
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 """Settings under which a power cut may cost everything, and the death of any process nothing."""
@@ -35,10 +35,10 @@ class Server:
 
     def __init__(self, settings: Mapping[str, str] = QUICK, *, standby_of: "Server | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = _NOBODY if os.geteuid() == 0 else None
+        self._user = NOBODY if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
         self._programs = self._reachable(_programs())
@@ -67,7 +67,7 @@ class Server:
 
     def address(self, database: str = "postgres", *, user: str = USER, password: str = PASSWORD) -> str:
         """Over TCP, with a password."""
-        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+        return address(self.port, database, user=user, password=password)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """An administrator's connection."""
@@ -86,7 +86,7 @@ class Server:
                 extra_groups=() if self._user else None,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.connect().close()
@@ -105,7 +105,7 @@ class Server:
         """Kill every process of the server, as a machine that fails does."""
         if self._process is not None:
             killed = self._all(signal.SIGKILL)
-            self._process.wait(_PATIENCE)
+            self._process.wait(PATIENCE)
             self._process = None
             while any(_lives(pid) for pid in killed):  # or they would stand in the next start's way
                 time.sleep(0.005)
@@ -148,7 +148,7 @@ class Server:
             if self._process.poll() is None:
                 self.thaw()
             self._process.send_signal(how)
-            self._process.wait(_PATIENCE)
+            self._process.wait(PATIENCE)
             self._process = None
 
     def _make(self) -> None:
@@ -187,7 +187,13 @@ class Server:
         return Path(shutil.copytree(programs, self.folder / "programs", symlinks=True))
 
 
-def _free_port() -> int:
+def address(port: int, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
+    """The URL of a database behind a port of this machine."""
+    return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
