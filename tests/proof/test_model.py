@@ -190,6 +190,7 @@ class Service(RuleBasedStateMachine):
         room=any_room,
         said=st.lists(messages(), min_size=1, max_size=6),
         key=keys,
+        between=st.sampled_from([0, 0, -1, 1e-6]),
         reader=readers,
         limit=limits,
     )
@@ -199,11 +200,13 @@ class Service(RuleBasedStateMachine):
         room: str,
         said: list[tuple[MessageDraft, str]],
         key: str | None,
+        between: float,
         reader: Reader | None,
         limit: int,
     ) -> None:
         for number, (draft, role) in enumerate(said):
             self._store((where + number) % 2, replace(draft, session_id=room), role, None if number else key)
+            self.step_clock(between)
         self.history(where, room, reader, limit)
 
     def _store(self, where: int, draft: MessageDraft, role: str, key: str | None) -> None:
@@ -302,7 +305,7 @@ def test_the_service_agrees_with_the_model_on_postgresql(
 ) -> None:
     # The model forgets expired answers at each write with a key, as SQLite does, and not at some of them.
     monkeypatch.setattr(postgresql, "_DROP_ONE_TIME_IN", 1)
-    agree((postgres_databases.database() for _ in itertools.count()), times=40)
+    agree((postgres_databases.database() for _ in itertools.count()), times=70)
 
 
 def agree(on: Iterator[AbstractContextManager[Storage]], times: int) -> None:

@@ -115,6 +115,12 @@ def test_a_walk_that_stops_early_leaves_its_connection_as_it_was(postgres: Stora
     assert len(pids) == len(backends(postgres)) == 1
 
 
+def test_a_walk_that_stops_early_has_the_server_stop(engine: PostgresqlEngine, tmp_path: Path) -> None:
+    with wire(engine, tmp_path / "trace") as messages:
+        engine.walk(ROWS, (), next)
+    assert sum("DataRow" in line for line in messages) < 50_000
+
+
 def test_a_walk_that_read_what_it_needed_cancels_nothing(engine: PostgresqlEngine, tmp_path: Path) -> None:
     with wire(engine, tmp_path / "trace") as messages:
         page = engine.walk(ROWS + " LIMIT 11", (), lambda rows: [next(rows) for _ in range(11)])
