@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 _PATIENCE = 20.0  # seconds to wait for another container that is migrating
+_ATTEMPTS = 4  # at tables that are there already: another container may be about to make the rest
 
 
 class Migration(NamedTuple):
@@ -82,12 +83,16 @@ def _migrate(engine: Engine, patience: float) -> list[str]:
             # Where the engine has no advisory lock, containers meet in the tables: one makes them, the others fail.
             if not pending(engine):
                 return []
-            if isinstance(error, PeeweeException):
+            if isinstance(error, PeeweeException) and attempt == _ATTEMPTS:
                 raise DatabaseSchemaError("database holds tables that this version did not make") from error
-            if not (isinstance(error, DatabaseBusyError) and error.transient) or clock.elapsed() >= deadline:
+            if isinstance(error, DatabaseError) and not _lost_race(error, deadline):
                 raise
-            time.sleep(backoff(attempt))
+            time.sleep(backoff(attempt + 1))
     raise AssertionError("unreachable")
+
+
+def _lost_race(error: DatabaseError, deadline: float) -> bool:
+    return isinstance(error, DatabaseBusyError) and error.transient and clock.elapsed() < deadline
 
 
 def _runner(engine: Engine) -> "Runner":

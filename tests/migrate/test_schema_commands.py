@@ -10,6 +10,7 @@ import pytest
 from shared import schema
 from shared.config import Settings
 from shared.engines.postgresql import PostgresqlEngine
+from shared.errors import DatabaseSchemaError
 from tests.conftest import at_once
 from tests.migrate.commands import command, finish, migrate, tables_of
 from tests.storage import KINDS, SQLITE, PostgresDatabases, Storage
@@ -133,6 +134,24 @@ def test_eight_at_once_without_advisory_locks(target: Storage, monkeypatch: pyte
 
     assert sorted(at_once(8, start)) == [[]] * 7 + [["0001_initial"]]
     assert on(target, "check")[0] == 0
+
+
+def test_a_newer_version_that_came_first(target: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    exclusive = PostgresqlEngine.exclusive
+
+    @contextmanager
+    def late(engine: PostgresqlEngine, deadline: float) -> Iterator[None]:
+        on(target, "up")
+        target.run(NEWER)
+        with exclusive(engine, deadline):
+            yield
+
+    monkeypatch.setattr(PostgresqlEngine, "exclusive", late)
+    with (
+        closing(PostgresqlEngine(Settings(database_url=target.url))) as engine,
+        pytest.raises(DatabaseSchemaError, match="9999_future"),
+    ):
+        schema.ensure(engine)
 
 
 def test_the_option_goes_before_the_setting(storage: Storage, tmp_path: Path) -> None:
