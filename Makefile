@@ -37,7 +37,7 @@ format: .venv/test.stamp  ## Rewrite the code as the linter wants it
 bench: .venv/bench.stamp  ## Measure, side by side in one run; tables, pictures and numbers in bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-proof: .venv/test.stamp  ## Ten minutes of random calls from many processes, some killed, then check every promise (PROOF=--engine sqlite)
+proof: .venv/test.stamp  ## Ten minutes of random calls on both engines, with kills; check every promise (PROOF="--engine sqlite")
 	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
 
 # Files go into the zip with the modes they have here, and Lambda reads them as somebody else: hence the umask.
