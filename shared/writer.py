@@ -227,6 +227,7 @@ class Writer:
     def _leave(self, task: _Task[Any]) -> None:
         """The caller gives up or was interrupted: neither its task nor the lead may be left behind."""
         with self._mutex:
+            task.done = True  # a batch that it is in and that has to be run again goes on without it
             if task in self._queue:
                 self._queue.remove(task)
             if task.leads:

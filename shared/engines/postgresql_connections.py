@@ -67,7 +67,7 @@ class Connections:
         self._parameters = parameters(settings)
         self._timeout = _whole_seconds(self._parameters["connect_timeout"])
         self._hosts = str(self._parameters.get("host") or self._parameters.get("hostaddr") or "").count(",") + 1
-        self.lock_patience = min(settings.busy_timeout_ms / 1000, _LOCK_PATIENCE)
+        self.lock_patience = min(settings.busy_timeout_ms / 1000, settings.write_timeout_seconds, _LOCK_PATIENCE)
         self._limits = [_milliseconds(settings.write_timeout_seconds)] * 2 + [_milliseconds(self.lock_patience)]
         self._free = threading.Semaphore(_MOST)
         self._idle: list[Connection] = []

@@ -27,7 +27,7 @@ _REFUSALS = (
     (r"no pg_hba.conf entry|not permitted to log in", f"the server refuses the user in {_URL}"),
     (r'role ".*" does not exist', f"the server does not know the user in {_URL}"),
     (r'database ".*" does not exist|no such database', f"the server does not have the database in {_URL}"),
-    (r"invalid \S+ value|invalid (port|integer)|Servname not|could not match", f"{_URL} holds a value that cannot be used"),
+    (r"invalid (\S+ value|port|integer)|Servname|could not match", f"{_URL} holds a value that cannot be used"),
     (r"permission denied for database", f"the user in {_URL} may not connect to the database"),
 )
 """What a server, or a pooler, says to whom it will never let in."""

@@ -259,6 +259,32 @@ def test_a_lock_that_is_held_for_longer_is_told_and_nothing_is_written(
     serves(room, texts)
 
 
+def test_a_caller_that_gave_up_leads_nobody(
+    server: Server, served: str, administrator: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its write is undone with the batch that it was in, after it was told that it may stand."""
+    monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
+    monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "3000")
+    first, *rooms = [open_classroom() for _ in range(4)]
+    for room in rooms:
+        room.ask("validate", user_id="ann", role="student")
+    warm.reset()
+    serves(first, [])
+    texts = first.texts()
+    with ThreadPoolExecutor() as threads, locked(server, served, *rooms), locked(server, served, first) as lead:
+        said = [threads.submit(store, first, "leads")]
+        blocked(administrator)
+        said += [threads.submit(store, room, "gives up") for room in rooms]
+        until(lambda: warm.environment().database.writer_stats()["queued"] == 3)
+        lead.execute("COMMIT")
+        assert {future.result().refusal for future in said[1:]} <= {BUSY, (503, "database_timeout")}
+        assert said[0].result().status == 201
+        assert first.store(content={"text": "goes on"}).status == 201
+    assert [room.texts() for room in rooms] == [[]] * 3
+    serves(first, [*texts, "leads", "goes on"])
+    assert contradictions(administrator) == []
+
+
 def test_a_table_that_somebody_locked_is_told_to_readers_in_time(
     administrator: psycopg.Connection, room: Classroom
 ) -> None:
