@@ -253,7 +253,7 @@ class Writer:
             self._take(batch)
             if len(batch) > 1:
                 batch.sort(key=lambda task: task.order)
-            elif batch[0].atomic and not batch[0].repeat:  # it need not be this caller's
+            elif batch[0].atomic and not batch[0].repeat:
                 self._engine.single()
             if self._commit(connection, batch):
                 self._answer(batch)

@@ -275,26 +275,6 @@ def test_atomic_writes_in_company_share_a_transaction(
     assert (writer.stats()["batches"], singles) == (2, [])
 
 
-def test_a_leader_that_is_atomic_makes_no_single_statement_of_another_write(
-    engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor
-) -> None:
-    """The batch is undone; the leader of the next one writes what stands before its own write in the queue, alone."""
-    writer = make_writer()
-
-    def bad(connection: Connection, repeat: bool) -> str:
-        note("bad")(connection, repeat)
-        raise ValueError
-
-    go = held(writer, threads)
-    good = threads.submit(writer.write, note("good"), atomic=True, order="2")
-    until(lambda: writer.stats()["queued"] == 1)
-    faulty = threads.submit(writer.write, bad, order="1")
-    until(lambda: writer.stats()["queued"] == 2)
-    go.set()
-    assert (good.result(WAIT), type(faulty.exception(WAIT))) == ("good", ValueError)
-    assert notes_in(engine) == ["good"]
-
-
 def test_a_repeat_is_not_a_single_statement(make_writer: MakeWriter, singles: list[bool]) -> None:
     repeats = []
 
