@@ -91,6 +91,14 @@ def test_a_source_of_an_older_version(storage: Storage, target: Storage) -> None
     assert (ran.code, "bring it up to date first" in ran.error) == (1, True)
 
 
+def test_a_target_that_lacks_an_index(storage: Storage, target: Storage) -> None:
+    migrate("up")
+    migrate("up", "--database-url", target.url)
+    target.run("DROP INDEX messages_id")
+    ran = migrate("copy", "--from", storage.url, "--to", target.url)
+    assert "add index messages (session_id, id) unique" in ran.error
+
+
 def test_a_setting_that_cannot_be_read() -> None:
     ran = migrate("status", SWITCHBOARD_QUEUE_SIZE="many")
     assert (ran.code, "SWITCHBOARD_QUEUE_SIZE" in ran.error) == (1, True)
