@@ -15,6 +15,7 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._lock = threading.Lock()
+        self._refusing = False
         self._pairs: list[_Pair] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -38,6 +39,10 @@ class Proxy:
         for pair in self._pairs:
             pair.answers = pair.requests = False
 
+    def refuse(self, *, refused: bool = True) -> None:
+        """From now on, who connects is sent away; or is not any more."""
+        self._refusing = refused
+
     def drop(self) -> None:
         """Close every connection."""
         with self._lock:
@@ -51,6 +56,9 @@ class Proxy:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            if self._refusing:
+                client.close()
+                continue
             with self._lock:
                 self._pairs.append(_Pair(client, socket.create_connection(("127.0.0.1", self._server))))
 

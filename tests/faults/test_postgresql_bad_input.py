@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from shared import warm
+from shared.engines.postgresql_errors import refused
 from tests.conftest import call, open_classroom
 from tests.faults.observing import serves
 from tests.postgres.server import PASSWORD, Server, address, free_port
@@ -174,6 +175,8 @@ def test_a_replica(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Nor to read: it would answer from the past."""
+    room = open_classroom()
     with server.connect(served) as administrator:
         (position,) = administrator.execute("SELECT pg_current_wal_lsn()").fetchall()[0]
     with standby.connect() as replica:
@@ -182,6 +185,29 @@ def test_a_replica(
     use(standby.url(served), monkeypatch)
     reason = f"{SETTING} names a read-only server: nothing was written"
     assert told(caplog, served) == (503, "database_read_only", reason)
+    assert room.ask("get").refusal == (503, "database_read_only")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the database system is starting up",
+        "the database system is shutting down",
+        "the database system is in recovery mode",
+        "the database system is not yet accepting connections",
+        "terminating connection due to administrator command",
+    ],
+)
+def test_a_server_that_comes_up_or_goes_down_is_asked_again(words: str) -> None:
+    failure = refused(psycopg.OperationalError(f"connection failed: FATAL:  {words}"))
+    assert (failure.code, failure.transient) == ("database_unavailable", True)
+
+
+@pytest.mark.parametrize("last", ["FATAL:  the database system is starting up", "Connection refused"])
+def test_a_replica_beside_a_server_that_is_down_is_about_to_take_over(last: str) -> None:
+    text = f"{last}\nMultiple connection attempts failed. All failures were:\n- host: 'a': session is read-only\n"
+    failure = refused(psycopg.OperationalError(f"{text}- host: 'b': {last}"))
+    assert (failure.code, failure.transient) == ("database_unavailable", True)
 
 
 def test_a_user_who_may_not_make_tables(

@@ -456,6 +456,53 @@ def test_a_write_whose_answer_is_lost_is_found_by_its_repeat(
     assert contradictions(administrator) == []
 
 
+def test_a_batch_whose_answer_is_lost_is_found_after_an_outage(
+    server: Server, served: str, proxy: Proxy, administrator: psycopg.Connection
+) -> None:
+    """That it may stand is remembered while no connection can be had."""
+    first, *rooms = [open_classroom() for _ in range(4)]
+    serves(first, [])
+    stats = warm.environment().database.writer_stats
+    with (
+        ThreadPoolExecutor() as threads,
+        locked(server, served, rooms[0]) as second,
+        locked(server, served, first) as lead,
+    ):
+        said = [threads.submit(store, first, "leads")]
+        blocked(administrator)
+        said += [threads.submit(call, "end", room.id) for room in rooms]
+        until(lambda: stats()["queued"] == 3)
+        lead.execute("COMMIT")
+        assert said[0].result().status == 201
+        blocked(administrator)
+        proxy.refuse()
+        proxy.lose_answers()
+        second.execute("COMMIT")
+        until(lambda: stats()["retries"] >= 3)  # nobody gets a connection
+        proxy.refuse(refused=False)
+        assert [future.result().status for future in said] == [201, 200, 200, 200]
+    assert contradictions(administrator) == []
+
+
+def test_callers_do_not_wait_for_a_connection_one_after_the_other(
+    server: Server, administrator: psycopg.Connection, room: Classroom
+) -> None:
+    """What one finds out is told to all: a server that does not answer at all costs a time-out, and not one each."""
+    serves(room, [])
+    texts = room.texts()
+    terminate(administrator)
+    server.freeze()
+    try:
+        with ThreadPoolExecutor() as threads:
+            said = [threads.submit(store, room, str(number)) for number in range(8)]
+            until(lambda: warm.environment().database.writer_stats()["retries"] >= 8)
+            server.thaw()
+            assert [future.result().status for future in said] == [201] * 8
+    finally:
+        server.thaw()
+    assert sorted(room.texts()) == sorted([*texts, *map(str, range(8))])
+
+
 def test_a_cut_that_nobody_tells_of_is_noticed_and_costs_a_write_no_error(
     proxy: Proxy, administrator: psycopg.Connection
 ) -> None:
