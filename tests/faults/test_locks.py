@@ -109,12 +109,12 @@ def test_the_retry_comes_once_after_its_delay_under_a_frozen_clock(
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "100")
     warm.reset()
     assert refusals(("list",)) == set()
-    freeze("2026-11-22 07:24:11")
+    freeze("2036-11-22 07:24:11")  # later than the session began
     with foreign_lock(database, 0.4):  # longer than the timeout, shorter than that and the delay
         started = clock.elapsed()
         message = classroom.say("on the second try")
         assert 0.7 <= clock.elapsed() - started < 5
-    assert message["timestamp"] == "2026-11-22T07:24:11.000000Z"
+    assert message["timestamp"] == "2036-11-22T07:24:11.000000Z"
     assert classroom.texts() == ["on the second try"]
     assert writer_stats() | {"queued": 0} == {"queued": 0, "writes": 1, "batches": 1, "retries": 1, "failures": 0}
 
