@@ -64,7 +64,12 @@ def migrate(*arguments: str, **environment: str) -> Ran:
 
 def finish(process: "subprocess.Popen[str]") -> Ran:
     """Wait for its end."""
-    out, err = process.communicate(timeout=PATIENCE)
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return Ran(process.returncode, out, err)
 
 
