@@ -237,6 +237,8 @@ class Writer:
 
     def _lead(self, task: _Task[Any]) -> None:
         """Commit one batch with this task's write in it, and hand the lead on."""
+        if self._company and self._engine.gathers:
+            self._gather()
         try:
             connection = self._engine.begin(min(task.deadline, task.queued_at + self._busy_timeout))
         except Exception as error:
@@ -281,6 +283,13 @@ class Writer:
             self._company = _COMPANY
         if self._company:
             self._company -= 1
+            time.sleep(0)
+
+    def _gather(self) -> None:
+        """Let those that were just answered come back with their next write, as long as any of them does."""
+        waiting = 0
+        while waiting < len(self._queue) < _BATCH:
+            waiting = len(self._queue)
             time.sleep(0)
 
     def _take(self, batch: list[_Task[Any]]) -> None:

@@ -48,6 +48,10 @@ class Engine(Protocol):
         """Whether a write that fails is undone by a savepoint; else a failure of the database ends the transaction."""
 
     @property
+    def gathers(self) -> bool:
+        """Whether a batch costs so much beside a write that it waits a moment for those who are about to come."""
+
+    @property
     def dialect(self) -> "Database":
         """peewee's database of the same kind: builds SQL, makes and checks tables."""
 

@@ -37,6 +37,7 @@ class PostgresqlEngine:
     kind = "postgresql"
     models = POSTGRESQL_MODELS
     savepoints = False
+    gathers = True
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""

@@ -44,6 +44,7 @@ class SqliteEngine:
     kind = "sqlite"
     models = SQLITE_MODELS
     savepoints = True
+    gathers = False
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
