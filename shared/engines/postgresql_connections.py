@@ -42,9 +42,13 @@ _DEFAULTS = {
 
 _LIMITS = (
     "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),"
-    " set_config('lock_timeout', %s, false) WHERE pg_backend_pid() = %s"
+    " set_config('lock_timeout', %s, false), set_config('enable_seqscan', 'off', false) WHERE pg_backend_pid() = %s"
 )
-"""(milliseconds three times, process id that was announced) -> a row when the server itself answered."""
+"""(milliseconds three times, process id that was announced) -> a row when the server itself answered.
+
+Every statement has its index. A plan that was made for a prepared statement while a table was small would go on
+reading all of the table as it grows.
+"""
 
 _LOCK_PATIENCE = 2.0  # seconds that a statement waits for a lock, at most: others may be written meanwhile
 _TRUSTED = 30.0  # seconds that a connection may have been idle: what stands in between forgets it without a word
