@@ -116,6 +116,7 @@ class Writer:
         self._leading = False
         self._closing = threading.Event()
         self._company = 0  # for how many batches more others are to be expected
+        self._callers = 0  # in the last batch, and waiting behind it
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
@@ -267,6 +268,7 @@ class Writer:
         finally:
             self._engine.release()
             self._hand_on(task, undone)
+        self._callers = len(batch) + len(self._queue)
         self._yield_to_company(len(batch))
 
     def _tell_all(self, error: errors.DatabaseError) -> None:
@@ -286,9 +288,12 @@ class Writer:
             time.sleep(0)
 
     def _gather(self) -> None:
-        """Let those that were just answered come back with their next write, as long as any of them does."""
+        """Let those that were just answered come back with their next write, as long as any does, up to half of all.
+
+        The other half comes while the first is with the database, so that neither waits for the other.
+        """
         waiting = 0
-        while waiting < len(self._queue) < _BATCH:
+        while waiting < len(self._queue) < self._callers // 2:
             waiting = len(self._queue)
             time.sleep(0)
 
