@@ -1,7 +1,6 @@
 """Who calls in the section on engines: the service's managers on either engine, and psycopg alone."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain, count, cycle
 from typing import Protocol
@@ -21,6 +20,7 @@ from tests.bench.harness import Call
 VALIDATE, STORE, CREATE, HISTORY = CALLS = ("validate", "store", "create", "history page")
 CROWD = 32  # callers at once
 
+_sequences = count(10**9)  # far behind those that the service gives
 _CONTENT = msgspec.Raw(CONTENT.encode())
 
 
@@ -32,6 +32,9 @@ class Caller(Protocol):
 
     def store(self, number: int) -> Call:
         """Store messages, each caller in a session of its own."""
+
+    def close(self) -> None:
+        """Close its connections."""
 
 
 @dataclass
@@ -62,24 +65,32 @@ class Service:
         draft = MessageDraft(self.room.ids[number], TYPE, CONTEXT, self.room.students(number)[0], None, _CONTENT)
         return lambda: self.database.store_message(draft)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self.database.close()
+
 
 class Psycopg:
     """The driver alone: the least that a call can cost."""
 
-    def __init__(self, room: Classrooms, url: str, stack: ExitStack) -> None:
-        self._room, self._url, self._stack = room, url, stack
-        self._reads = stack.enter_context(psycopg.connect(url, autocommit=True))
-        self._sequences = count(10**9)  # far behind those that the service gives
-        self._connections = {number: self._connect() for number in range(CROWD)}
+    def __init__(self, room: Classrooms, url: str) -> None:
+        self._room, self._url = room, url
+        self._connections: list[psycopg.Connection] = []
 
-    def _connect(self) -> psycopg.Connection:
-        return self._stack.enter_context(closing(psycopg.connect(self._url)))
+    def _connect(self, *, autocommit: bool = False) -> psycopg.Connection:
+        self._connections.append(psycopg.connect(self._url, autocommit=autocommit))
+        return self._connections[-1]
+
+    def close(self) -> None:
+        """Close its connections."""
+        for connection in self._connections:
+            connection.close()
 
     def calls(self) -> dict[str, Call]:
         """What one caller does."""
         joining, read = cycle([self._room.ids[number] for number in _newest(self._room)]), cycle(self._room.ids)
         students = msgspec.json.encode(self._room.students(0)).decode()
-        writing, ids = self._connections[0], _ids()
+        reading, writing, ids = self._connect(autocommit=True), self._connect(), _ids()
 
         def create() -> None:
             row = (next(ids), "Algebra", "ms_noether", clock.now(), None, "active", students)
@@ -94,20 +105,20 @@ class Psycopg:
             ),
         )
         return {
-            VALIDATE: lambda: self._reads.execute(status, (next(joining),)).fetchall(),
+            VALIDATE: lambda: reading.execute(status, (next(joining),)).fetchall(),
             STORE: self.store(0),
             CREATE: create,
-            HISTORY: lambda: self._reads.execute(page, (next(read), self._room.messages)).fetchall(),
+            HISTORY: lambda: reading.execute(page, (next(read), self._room.messages)).fetchall(),
         }
 
     def store(self, number: int) -> Call:
         """Store messages, each caller in a session of its own."""
-        connection, key, ids = self._connections[number], self._room.ids[-1 - number], _ids()
-        student, sequences = self._room.students(number)[0], self._sequences
+        connection, key, ids = self._connect(), self._room.ids[-1 - number], _ids()
+        student = self._room.students(number)[0]
         statement = "INSERT INTO messages VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
         def write() -> None:
-            row = (key, next(sequences), next(ids), TYPE, CONTEXT, student, None, clock.now(), CONTENT)
+            row = (key, next(_sequences), next(ids), TYPE, CONTEXT, student, None, clock.now(), CONTENT)
             connection.execute(statement, row)
             connection.commit()
 

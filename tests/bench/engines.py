@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ SQLITE, POSTGRESQL, ALONE = WHO = ("service on SQLite, FULL", "service on Postgr
 BOTH_DRIVERS = "import peewee, with psycopg"
 
 _FOR_PAGES = 100  # the usual number of calls, divided: a page takes long
+_TO_PREPARE = 10  # calls, until every statement is prepared
+_ROUNDS = 3  # times the usual number
 _COLD_START = 60.0  # ms above the imports
 
 Times = dict[tuple[str, str], list[float]]
@@ -30,32 +33,39 @@ def run(effort: Effort, folder: Path) -> Section:
     with ExitStack() as stack:
         server = stack.enter_context(mirror(room))
         copy = stack.enter_context(scratch_copy(room, folder))
-        who: dict[str, Caller] = {
-            SQLITE: Service(copy, stack.enter_context(closing(open_ours(copy.path, "FULL")))),
-            POSTGRESQL: Service(room, stack.enter_context(closing(open_service(server.url())))),
-            ALONE: Psycopg(room, server.url(), stack),
+        who: dict[str, Callable[[], Caller]] = {
+            SQLITE: lambda: Service(copy, open_ours(copy.path, "FULL")),
+            POSTGRESQL: lambda: Service(room, open_service(server.url())),
+            ALONE: lambda: Psycopg(room, server.url()),
         }
-        calls = {(name, whose): call for whose, one in who.items() for name, call in one.calls().items()}
-        times = interleaved(
-            effort, {key: partial(time_each, call, _calls(key[0], effort)) for key, call in calls.items()}
-        )
-        crowds = interleaved(effort, {whose: _crowd(one, effort) for whose, one in who.items()})
+        longer = replace(effort, rounds=_ROUNDS * effort.rounds)
+        one_call = {(name, whose): partial(_one, who[whose], name, effort) for name in CALLS for whose in WHO}
+        times = interleaved(longer, one_call)
+        crowds = interleaved(effort, {whose: partial(_crowd, who[whose], effort) for whose in WHO})
         starts = _cold_starts(effort, copy, server.url())
     tables = [_alone_table(times), _crowd_table(crowds), _cold_table(starts)]
     notes = [
         "PostgreSQL and the callers share the machine, over a Unix socket; a commit is on the disk on both engines",
         "psycopg alone: one SELECT by primary key; one INSERT and its commit, its id made before; the rows of a page",
+        "every measurement has new connections: which core a server process lands on makes a round trip 20 or 70 us",
         f"{CROWD} callers: threads; psycopg alone has a connection for each, and one transaction for each message",
     ]
     return Section("engines", tables, _targets(times, crowds, starts), notes)
 
 
-def _calls(name: str, effort: Effort) -> int:
-    return max(1, effort.calls // _FOR_PAGES) if name == HISTORY else effort.calls
+def _one(opening: Callable[[], Caller], name: str, effort: Effort) -> float:
+    calls = max(1, effort.calls // _FOR_PAGES) if name == HISTORY else effort.calls
+    with closing(opening()) as caller:
+        call = caller.calls()[name]
+        time_each(call, min(calls, _TO_PREPARE))
+        return time_each(call, calls)
 
 
-def _crowd(who: Caller, effort: Effort) -> Callable[[], Sample]:
-    return lambda: crowd([who.store(number) for number in range(CROWD)], effort.seconds)
+def _crowd(opening: Callable[[], Caller], effort: Effort) -> Sample:
+    with closing(opening()) as caller:
+        calls = [caller.store(number) for number in range(CROWD)]
+        crowd(calls, effort.seconds / 5)
+        return crowd(calls, effort.seconds)
 
 
 def _cold_starts(effort: Effort, copy: Classrooms, url: str) -> Starts:
