@@ -262,6 +262,10 @@ class _Dialect(PostgresqlDatabase):
         super().__init__("postgresql://")
         self._connections = connections
 
+    def get_primary_keys(self, table: str, schema: str | None = None) -> list[str]:
+        """None: the check of the tables does not ask for them, and the server's answer would take most of its time."""
+        return []
+
     def _connect(self) -> psycopg.Connection:
         limit = math.inf if self.unhurried else clock.elapsed() + _LOOK
         return self._connections.connect(_LOOK, limit)
