@@ -5,6 +5,7 @@ The format is of fixed width, so text order is time order; timestamps are kept a
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 
 def now() -> str:
@@ -41,3 +42,20 @@ def elapsed() -> float:
     Read through `clock_gettime`, so that a test which freezes the wall clock does not stop deadlines too.
     """
     return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class Moment(NamedTuple):
+    """A moment on two clocks: the first never steps back, the second goes on while a container is frozen."""
+
+    elapsed: float
+    unix_milliseconds: int
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """This moment."""
+        return cls(elapsed(), unix_milliseconds())
+
+    def age(self) -> int:
+        """Whole milliseconds since then, rounded up, by the clock that counts more."""
+        rounded_up = -int(1000 * (self.elapsed - elapsed()) // 1)
+        return max(rounded_up, unix_milliseconds() - self.unix_milliseconds)

@@ -7,7 +7,7 @@ from shared import clock, paging, rules
 from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
-from shared.warm_cache import CachedSession, Moment, WarmCache
+from shared.warm_cache import CachedSession, WarmCache
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,9 @@ class SessionManager:
         key = canonical(session_id)
         return key is not None and self._still_active(key)
 
-    def _moment(self) -> Moment | None:
+    def _moment(self) -> clock.Moment | None:
         """This moment, where anybody will ask how long ago it was."""
-        return Moment.now() if self._max_staleness_ms else None
+        return clock.Moment.now() if self._max_staleness_ms else None
 
     def _known_active(self, session_id: str) -> tuple[frozenset[str], int] | None:
         cached = self._cache.get(rules.session_key(session_id))

@@ -11,7 +11,6 @@ before the last drop, of whatever session, is not believed.
 """
 
 import threading
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,29 +18,12 @@ from shared import clock
 from shared.entities import Session
 
 
-class Moment(NamedTuple):
-    """A moment on two clocks: the first never steps back, the second goes on while a container is frozen."""
-
-    elapsed: float
-    unix_milliseconds: int
-
-    @classmethod
-    def now(cls) -> "Moment":
-        """This moment."""
-        return cls(clock.elapsed(), clock.unix_milliseconds())
-
-    def age(self) -> int:
-        """Whole milliseconds since then, rounded up, by the clock that counts more."""
-        rounded_up = -int(1000 * (self.elapsed - clock.elapsed()) // 1)
-        return max(rounded_up, clock.unix_milliseconds() - self.unix_milliseconds)
-
-
 class CachedSession(msgspec.Struct, frozen=True):
     """A session as it was while active, and its roster for fast look-ups."""
 
     session: Session
     students: frozenset[str]
-    active_as_of: Moment | None = None
+    active_as_of: clock.Moment | None = None
 
 
 class WarmCache:
@@ -60,7 +42,7 @@ class WarmCache:
         """What is known of a session; its status is to be asked for."""
         return self._entries.get(session_id)
 
-    def put(self, session: Session, active_as_of: Moment | None) -> CachedSession:
+    def put(self, session: Session, active_as_of: clock.Moment | None) -> CachedSession:
         """Keep a session that was active then; None when that is not known."""
         students = frozenset(session.student_ids)
         with self._lock:
@@ -70,7 +52,7 @@ class WarmCache:
                 del self._entries[next(iter(self._entries))]
         return entry
 
-    def confirm(self, session_id: str, active_as_of: Moment) -> None:
+    def confirm(self, session_id: str, active_as_of: clock.Moment) -> None:
         """Remember that a session was active then; one that is not kept any more stays forgotten."""
         with self._lock:
             entry = self._entries.get(session_id)
@@ -84,12 +66,12 @@ class WarmCache:
             self._dropped = clock.elapsed()
             self._entries.pop(session_id, None)
 
-    def replace(self, sessions: list[Session], active_as_of: Moment | None) -> None:
+    def replace(self, sessions: list[Session], active_as_of: clock.Moment | None) -> None:
         """Keep these sessions that were active then, and no others."""
         with self._lock:
             self._entries.clear()
         for session in sessions[: self._size]:
             self.put(session, active_as_of)
 
-    def _believed(self, active_as_of: Moment | None) -> Moment | None:
+    def _believed(self, active_as_of: clock.Moment | None) -> clock.Moment | None:
         return active_as_of if active_as_of is not None and active_as_of.elapsed > self._dropped else None

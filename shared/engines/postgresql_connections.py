@@ -26,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 from shared import clock, errors
 from shared.config import Settings, variable
 from shared.engines import postgresql_errors
-from shared.engines.postgresql_pipeline import Connection, Moment
+from shared.engines.postgresql_pipeline import Connection
 
 _MOST = 8  # connections at once in one process
 
@@ -51,7 +51,7 @@ reading all of the table as it grows.
 """
 
 _LOCK_PATIENCE = 2.0  # seconds that a statement waits for a lock, at most: others may be written meanwhile
-_TRUSTED = 30.0  # seconds that a connection may have been idle: what stands in between forgets it without a word
+_TRUSTED = 30_000  # milliseconds that a connection may have been idle: what stands in between forgets it without a word
 _PROBE = 1.0  # seconds that an idle one has to answer in
 
 
@@ -108,7 +108,7 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Keep it for the next call, unless it is broken or in the middle of something."""
         if _is_idle(connection):
-            connection.idle_since = Moment.now()
+            connection.idle_since = clock.Moment.now()
             self._idle.append(connection)
         else:
             _close(connection)

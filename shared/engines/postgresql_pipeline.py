@@ -11,7 +11,7 @@ import select
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg import abc, pq
@@ -28,22 +28,6 @@ _LAST_WORDS = (b"FATAL", b"PANIC")
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
-class Moment(NamedTuple):
-    """A moment on two clocks: one never steps back, the other goes on while a container is frozen."""
-
-    elapsed: float
-    unix_milliseconds: int
-
-    @classmethod
-    def now(cls) -> "Moment":
-        """This moment."""
-        return cls(clock.elapsed(), clock.unix_milliseconds())
-
-    def age(self) -> float:
-        """Seconds since then, by the clock that counts more."""
-        return max(clock.elapsed() - self.elapsed, (clock.unix_milliseconds() - self.unix_milliseconds) / 1000)
-
-
 class Connection(psycopg.Connection):
     """A connection that knows which statements it has prepared, and until when an answer is waited for."""
 
@@ -57,7 +41,7 @@ class Connection(psycopg.Connection):
         super().__init__(*arguments, **options)
         self.prepared: dict[str, bytes] = {}
         self.named = 0
-        self.idle_since = Moment.now()
+        self.idle_since = clock.Moment.now()
 
     @cached_property
     def transformer(self) -> abc.Transformer:
