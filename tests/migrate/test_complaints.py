@@ -99,6 +99,16 @@ def test_a_target_that_lacks_an_index(storage: Storage, target: Storage) -> None
     assert "add index messages (session_id, id) unique" in ran.error
 
 
+def test_a_database_that_is_lost(database: Path) -> None:
+    assert migrate("up").code == 0
+    database.unlink()
+    for name in ("status", "up", "check"):
+        ran = migrate(name)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1), ran.err
+        assert ran.error.startswith("error: SWITCHBOARD_DATABASE_URL: database ")
+    assert not database.exists()
+
+
 def test_a_setting_that_cannot_be_read() -> None:
     ran = migrate("status", SWITCHBOARD_QUEUE_SIZE="many")
     assert (ran.code, "SWITCHBOARD_QUEUE_SIZE" in ran.error) == (1, True)
