@@ -4,6 +4,7 @@ A hot statement then goes to the driver as text: building it anew would cost twi
 stands for a parameter; each statement's docstring names them in order, and what comes back.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -35,7 +36,7 @@ MESSAGE_COLUMNS = (
 )
 
 
-class Statements:
+class Statements(ABC):
     """The reads, as text for one dialect; `shared.writes` has the writes."""
 
     def __init__(self, dialect: Database) -> None:
@@ -71,9 +72,9 @@ class Statements:
             return self._list(self.total, status)
         return self._list(_list_total, status, creator, student)
 
+    @abstractmethod
     def total(self, status: str | None) -> Query:
         """How many sessions there are, of a status or in all, without counting them; the engine's own."""
-        raise NotImplementedError
 
     def _list(self, build: Callable[..., Query], *shape: Any) -> str:
         if (build, *shape) not in self._lists:

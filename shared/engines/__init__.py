@@ -1,10 +1,13 @@
 """Database URLs turned into engines: connections with their settings, and one transaction for writes at a time."""
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from shared import clock
 from shared.config import Settings, variable
 from shared.errors import ConfigurationError, DatabaseError
 
@@ -106,6 +109,19 @@ def backoff(attempts: int) -> float:
     if attempts == 1:
         return 0.0
     return min(1.0, 0.01 * 2.0 ** (attempts - 2)) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def persist(attempt: Callable[[], T], deadline: float) -> T:
+    """What `attempt` returns; it is made again after a transient failure, until `clock.elapsed()` nears `deadline`."""
+    for number in count(1):
+        try:
+            return attempt()
+        except DatabaseError as failure:
+            pause = backoff(number)
+            if not failure.transient or clock.elapsed() + pause >= deadline:
+                raise
+            time.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 def open_engine(settings: Settings) -> Engine:

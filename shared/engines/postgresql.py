@@ -6,10 +6,8 @@ one write costs it.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import count
 from typing import TypeVar
 
 import psycopg
@@ -18,7 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from shared import clock, engines, errors
 from shared.config import Settings
-from shared.engines import Bindings, Row, backoff
+from shared.engines import Bindings, Row, persist
 from shared.engines.postgresql_connections import Connections
 from shared.engines.postgresql_errors import translate
 from shared.engines.postgresql_pipeline import Answer, Connection, Pipeline, alone, stream
@@ -81,21 +79,17 @@ class PostgresqlEngine:
     def _read(self, read: Callable[[Connection], T]) -> T:
         """A read, again when it lost its connection or a race, until the patience of `SWITCHBOARD_BUSY_TIMEOUT_MS`."""
         deadline = clock.elapsed() + self._patience
-        for attempt in count(1):
+
+        def attempt() -> T:
+            connection = self._connections.take(deadline, deadline)
             try:
-                connection = self._connections.take(deadline, deadline)
-                try:
-                    return read(connection)
-                except psycopg.Error as error:
-                    raise self._told(error, connection) or error from error
-                finally:
-                    self._connections.give_back(connection)
-            except errors.DatabaseError as failure:
-                pause = backoff(attempt)
-                if not failure.transient or clock.elapsed() + pause >= deadline:
-                    raise
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+                return read(connection)
+            except psycopg.Error as error:
+                raise self._told(error, connection) or error from error
+            finally:
+                self._connections.give_back(connection)
+
+        return persist(attempt, deadline)
 
     # --- writes
 

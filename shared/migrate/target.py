@@ -5,17 +5,16 @@ agree whenever the copy is killed; and a batch whose commit got no answer is sen
 Each run signs the mark: a run that finds another's signature has been overtaken and stops before it writes.
 """
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
-from itertools import count
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from shared import clock, schema
-from shared.engines import Connection, Engine, Row, backoff
-from shared.errors import DatabaseError, DatabaseSchemaError
+from shared.engines import Connection, Engine, Row, persist
+from shared.errors import DatabaseSchemaError
 from shared.migrate.commands import differences
 from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import CHANGING, TABLES, Table
@@ -119,7 +118,7 @@ class Target:
             fresh = Mark(mark.source)
             self._transaction(lambda connection: self._move(connection, fresh))
             for table in CHANGING:
-                while self._transaction(lambda connection, table=table: self._drop_some(connection, fresh, table)):  # type: ignore[misc]
+                while self._transaction(partial(self._drop_some, mark=fresh, table=table)):
                     pass
             fresh = fresh._replace(version=version)
             self._transaction(lambda connection: self._move(connection, fresh))
@@ -169,15 +168,7 @@ class Target:
     def _transaction(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, once it was committed; it is called again while the cause of a failure can pass."""
         deadline = clock.elapsed() + _PATIENCE
-        for attempt in count(1):
-            try:
-                return self._attempt(work, deadline)
-            except DatabaseError as failure:
-                pause = backoff(attempt)
-                if not failure.transient or clock.elapsed() + pause >= deadline:
-                    raise
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+        return persist(lambda: self._attempt(work, deadline), deadline)
 
     def _attempt(self, work: Callable[[Connection], T], deadline: float) -> T:
         connection = self.engine.begin(deadline)
