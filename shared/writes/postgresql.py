@@ -147,7 +147,10 @@ class PostgresqlWrites:
             def read() -> Session:
                 for row in cursor.fetchall():
                     return session_of(row)
-                raise SessionAlreadyEndedError(self._session(connection, session_id).end_time)
+                session = self._session(connection, session_id)
+                if session.status == ACTIVE:
+                    raise lost_race(perhaps_written=True)  # its head was not there yet
+                raise SessionAlreadyEndedError(session.end_time)
 
             return Later(read)
 

@@ -7,11 +7,13 @@ from msgspec import Raw
 
 from shared import errors
 from shared.clock import now
-from shared.database import DatabaseManager
+from shared.config import Settings
+from shared.database import DatabaseManager, open_database
 from shared.entities import MessageDraft, Session
 from shared.writer import T
 from shared.writes import Change
 from tests.conftest import Freeze
+from tests.storage import Storage
 
 
 def write(manager: DatabaseManager, change: Change[T], *, repeat: bool = False) -> T:
@@ -86,3 +88,15 @@ def test_an_end_that_was_somebody_else_s_is_not_ours(manager: DatabaseManager, r
     with pytest.raises(errors.SessionAlreadyEndedError) as told:
         write(manager, manager._writes.end(room.id), repeat=True)
     assert told.value.end_time == ended.end_time
+
+
+def test_an_active_session_is_never_called_ended(room: Session, postgres: Storage) -> None:
+    """A copy brings the heads last: until then an end is neither made nor refused for good."""
+    postgres.run("DELETE FROM session_heads")
+    manager = open_database(Settings(database_url=postgres.url, write_timeout_seconds=0.3))
+    try:
+        with pytest.raises(errors.DatabaseTimeoutError):
+            manager.update_session(room.id)
+        assert manager.get_session(room.id) == room
+    finally:
+        manager.close()
