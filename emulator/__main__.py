@@ -6,10 +6,21 @@ from typing import Annotated
 
 import typer
 
-from emulator import commands, options
+from emulator.cli import commands, options
+from emulator.cli.options import (
+    MANIFEST,
+    EnvFile,
+    Inline,
+    ManifestPath,
+    Params,
+    PassEnv,
+    Port,
+    Python,
+    RuntimeName,
+    Stage,
+)
 from emulator.containers.workers import Settings
-from emulator.loading import Source
-from emulator.options import MANIFEST, EnvFile, Inline, ManifestPath, Params, PassEnv, Port, Python, RuntimeName, Stage
+from emulator.manifest.loader import Source
 
 Host = Annotated[str, typer.Option(help="Address to listen on; from beyond this machine everybody could call.")]
 MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for one function.")]
@@ -62,7 +73,7 @@ def serve(
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.
-    from emulator import serving
+    from emulator.cli import serving
 
     serving.serve(host, port, Source(manifest, stage, param), options.Runtime.INLINE if inline else runtime, settings)
 

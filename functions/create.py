@@ -1,6 +1,6 @@
 """`POST /api/sessions`: open a session for a fixed list of students."""
 
-from shared import warm
+from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import CreateSession
 
@@ -9,7 +9,7 @@ from shared.requests import CreateSession
 def handler(request: Request) -> Response:
     """201 with the session and its `Location`."""
     body = request.body(CreateSession)
-    session = warm.sessions().create_session(
+    session = environment.sessions().create_session(
         body.name, body.instructor_id, body.student_ids, request.idempotency_key(body)
     )
     return Response(201, {"session": session}, {"Location": f"/api/sessions/{session.id}"})

@@ -1,6 +1,6 @@
 """`DELETE /api/sessions/{session_id}`: end a session, once and for good."""
 
-from shared import warm
+from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import NoQuery
 
@@ -9,5 +9,5 @@ from shared.requests import NoQuery
 def handler(request: Request) -> Response:
     """200 with the session as it ended."""
     request.query(NoQuery)
-    session = warm.sessions().end_session(request.session_id)
+    session = environment.sessions().end_session(request.session_id)
     return Response(200, {"message": "Session ended successfully", "session": session})

@@ -1,6 +1,6 @@
 """`GET /api/sessions/{session_id}`: one session, active or ended."""
 
-from shared import warm
+from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import NoQuery
 
@@ -9,4 +9,4 @@ from shared.requests import NoQuery
 def handler(request: Request) -> Response:
     """200 with the session as it is at this moment."""
     request.query(NoQuery)
-    return Response(200, {"session": warm.sessions().get_session(request.session_id)})
+    return Response(200, {"session": environment.sessions().get_session(request.session_id)})

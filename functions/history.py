@@ -1,6 +1,6 @@
 """`GET /api/sessions/{session_id}/messages`: what was said, in order."""
 
-from shared import warm
+from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import ReadHistory, reader
 
@@ -9,5 +9,5 @@ from shared.requests import ReadHistory, reader
 def handler(request: Request) -> Response:
     """200 with a page of messages and the cursor of the next page."""
     query = request.query(ReadHistory)
-    page = warm.messages().session_history(request.session_id, reader(query), query.cursor, query.limit)
+    page = environment.messages().session_history(request.session_id, reader(query), query.cursor, query.limit)
     return Response(200, page._asdict())

@@ -1,6 +1,6 @@
 """`GET /api/sessions`: a page of sessions, newest first."""
 
-from shared import warm
+from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import ListSessions, session_filter
 
@@ -9,5 +9,5 @@ from shared.requests import ListSessions, session_filter
 def handler(request: Request) -> Response:
     """200 with the page, how many match in all, and the cursor of the next page."""
     query = request.query(ListSessions)
-    page = warm.sessions().list_sessions(session_filter(query), query.cursor, query.limit)
+    page = environment.sessions().list_sessions(session_filter(query), query.cursor, query.limit)
     return Response(200, page._asdict())

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 import msgspec
 
-from shared import clock, schema
+from shared import clock
 from shared.config import Settings
 from shared.engines import Connection, Engine, Row, open_engine
 from shared.entities import ACTIVE, HistoryPage, IdempotencyKey, Message, MessageDraft, Session, SessionFilter
 from shared.errors import DatabaseSchemaError, IdempotencyKeyReusedError, SessionNotFoundError
+from shared.migrations import schema
 from shared.paging import PAGE_BYTES, row_bytes
 from shared.rows import json_text, session_of
 from shared.writer import Write, Writer, now

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared import clock, warm
+from shared import clock, environment
 from shared.errors import ConfigurationError, DatabaseError
 
 HEALTHY: Final = "healthy"
@@ -30,10 +30,10 @@ def check() -> Report:
     """Look at the database, read and schema; a database that cannot serve makes the report unhealthy."""
     active, cache, writer, status = 0, {"active_sessions": 0, "cache_size": 0}, {}, CONNECTED
     try:
-        environment = warm.environment()
-        cache, writer = environment.sessions.get_stats(), environment.database.writer_stats()
-        active = environment.database.count_active_sessions()
-        environment.database.health_check()
+        current = environment.current()
+        cache, writer = current.sessions.get_stats(), current.database.writer_stats()
+        active = current.database.count_active_sessions()
+        current.database.health_check()
     except (DatabaseError, ConfigurationError) as error:
         status = str(error)
     return Report(

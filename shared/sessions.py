@@ -7,7 +7,7 @@ from shared import clock, paging, rules
 from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
-from shared.warm_cache import CachedSession, WarmCache
+from shared.session_cache import CachedSession, WarmCache
 
 log = logging.getLogger(__name__)
 

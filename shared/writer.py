@@ -29,7 +29,8 @@ from copy import copy
 from typing import Any, Generic, TypeVar
 
 from shared import clock, errors
-from shared.engines import Connection, Engine, backoff
+from shared.engines import Connection, Engine
+from shared.retries import backoff
 
 log = logging.getLogger(__name__)
 

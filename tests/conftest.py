@@ -18,7 +18,7 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, TickingDateTimeFactory
 
-from shared import warm
+from shared import environment
 from tests.storage import KINDS, POSTGRESQL, SQLITE, PostgresDatabases, Storage, sqlite_file
 
 T = TypeVar("T")
@@ -252,9 +252,9 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         for name in [name for name in os.environ if name.startswith("SWITCHBOARD_")]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", storage.url)
-        warm.reset()
+        environment.reset()
         yield storage
-        warm.reset()
+        environment.reset()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from emulator.manifest import Function, Manifest
+from emulator.manifest.model import Function, Manifest
 
 
 class Fault(enum.Enum):

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from emulator.containers import Fault, Invocation, Outcome, exited, timed_out
 from emulator.containers.process import Process
-from emulator.manifest import Function
+from emulator.manifest.model import Function
 
 INIT_SECONDS = 10
 EOF_SECONDS = 0.05

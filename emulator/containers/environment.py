@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from emulator.manifest import Function, Manifest
+from emulator.manifest.model import Function, Manifest
 
 FROM_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Without these some Pythons do not even start; Lambda sets the first two as well."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
 from emulator.containers.capture import Buffers
-from emulator.manifest import Function, Manifest
+from emulator.manifest.model import Function, Manifest
 from emulator.runtime import handlers
 from emulator.runtime.context import LambdaContext
 from emulator.runtime.memory import Memory

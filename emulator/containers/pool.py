@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from emulator.containers import Fault, Invocation, Outcome, failed, throttled
 from emulator.containers.container import Container, Owner
-from emulator.manifest import Function
-from emulator.watch import Watch
+from emulator.containers.watch import Watch
+from emulator.manifest.model import Function
 
 Waiting = tuple[Invocation, asyncio.Future[Outcome]]
 Maker = Callable[[Owner], Container]

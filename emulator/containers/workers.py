@@ -10,7 +10,7 @@ from emulator.containers import Invocation, Outcome, environment
 from emulator.containers.container import Container
 from emulator.containers.pool import Maker, Pool
 from emulator.containers.worker import Worker
-from emulator.manifest import Function, Manifest
+from emulator.manifest.model import Function, Manifest
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,9 @@
 """Database URLs turned into engines: connections with their settings, and one transaction for writes at a time."""
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from shared import clock
 from shared.config import Settings, variable
 from shared.errors import ConfigurationError, DatabaseError
 
@@ -104,36 +100,16 @@ class Engine(Protocol):
         """Close every connection; closing twice is fine."""
 
 
-def backoff(attempts: int) -> float:
-    """Seconds before another attempt: none at first, then longer and longer, so that losers do not meet again."""
-    if attempts == 1:
-        return 0.0
-    return min(1.0, 0.01 * 2.0 ** (attempts - 2)) * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def persist(attempt: Callable[[], T], deadline: float) -> T:
-    """What `attempt` returns; it is made again after a transient failure, until `clock.elapsed()` nears `deadline`."""
-    for number in count(1):
-        try:
-            return attempt()
-        except DatabaseError as failure:
-            pause = backoff(number)
-            if not failure.transient or clock.elapsed() + pause >= deadline:
-                raise
-            time.sleep(pause)
-    raise AssertionError("unreachable")
-
-
 def open_engine(settings: Settings) -> Engine:
     """The engine that the settings' URL names; nothing is opened yet. Raises `ConfigurationError`."""
     scheme = settings.database_url.partition("://")[0]
     if scheme == "sqlite":
-        from shared.engines.sqlite import SqliteEngine
+        from shared.engines.sqlite.engine import SqliteEngine
 
         return SqliteEngine(settings)
     if scheme in ("postgresql", "postgres"):
         try:
-            from shared.engines.postgresql import PostgresqlEngine
+            from shared.engines.postgresql.engine import PostgresqlEngine
         except ImportError:
             raise ConfigurationError(f"{variable('database_url')} needs the package psycopg[binary]") from None
         return PostgresqlEngine(settings)

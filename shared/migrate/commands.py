@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from shared import schema
 from shared.engines import Engine
 from shared.migrate.databases import RefusedError, blaming
+from shared.migrations import schema
 
 _PATIENCE = 600.0  # seconds that `up` waits for another one; nobody's request waits for it
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared import clock, schema
+from shared import clock
 from shared.engines import Engine, Row
 from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import HEADS, Table
+from shared.migrations import schema
 
 _PATIENCE = 20.0  # seconds to wait for the lock, for which the service's own writers stand in line too
 _CHARACTERS = 1_500_000  # of one batch: at most 6 MB as UTF-8, distributed engines take 8

@@ -12,12 +12,14 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from shared import clock, schema
-from shared.engines import Connection, Engine, Row, persist
+from shared import clock
+from shared.engines import Connection, Engine, Row
 from shared.errors import DatabaseSchemaError
 from shared.migrate.commands import differences
 from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import CHANGING, TABLES, Table
+from shared.migrations import schema
+from shared.retries import persist
 
 T = TypeVar("T")
 

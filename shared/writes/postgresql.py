@@ -17,7 +17,7 @@ from peewee import SQL, Query, fn
 
 from shared import clock
 from shared.engines import Connection
-from shared.engines.postgresql_errors import lost_race
+from shared.engines.postgresql.errors import lost_race
 from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
 from shared.errors import SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError, SwitchboardError
 from shared.identifiers import new_id

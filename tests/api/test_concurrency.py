@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Answer, Classroom, Json, at_once, call, message_body, open_classroom, pages
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def test_sessions_opened_at_once_are_all_there() -> None:
 
 
 def test_the_first_calls_of_a_cold_environment_may_come_at_once(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     answers = at_once(20, lambda _: classroom.ask("validate", **MEMBER))
     assert Counter(answer.status for answer in answers) == {200: 20}
 
@@ -133,12 +133,12 @@ def start_container(barrier: Barrier) -> None:
     rendezvous = barrier
 
 
-def cold_start(environment: Mapping[str, str]) -> None:
+def cold_start(variables: Mapping[str, str]) -> None:
     """Throw the warm environment away, and take over these variables."""
-    warm.reset()
+    environment.reset()
     for name in [name for name in os.environ if name.startswith("SWITCHBOARD_")]:
         del os.environ[name]
-    os.environ.update(environment)
+    os.environ.update(variables)
 
 
 def meet(work: Callable[[int], T], number: int) -> T:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import NOBODYS_ID, Classroom, Json, call, open_classroom
 
 STUDENT = {"user_id": "ann", "role": "student"}
@@ -45,12 +45,12 @@ def test_the_second_end_changes_nothing(classroom: Classroom) -> None:
 
 def test_a_session_stays_ended_after_a_cold_start(classroom: Classroom) -> None:
     classroom.ask("end")
-    warm.reset()
+    environment.reset()
     assert classroom.ask("end").refusal == (409, "session_already_ended")
 
 
 def test_a_session_ends_from_a_cold_environment(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert classroom.ask("end").body["session"]["status"] == "ended"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import errors, warm
+from shared import environment, errors
 from shared.sessions import SessionManager
 from tests.conftest import (
     NOBODYS_ID,
@@ -325,7 +325,7 @@ def held(database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Classroom]
     room = open_classroom()
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "10")
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "0.01")
-    warm.reset()
+    environment.reset()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD_THE_WRITE_LOCK, str(database)],
         stdin=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """`get`: one session by its id, active or ended."""
 
-from shared import warm
+from shared import environment
 from tests.conftest import NOBODYS_ID, Classroom, call, open_classroom
 
 
@@ -16,13 +16,13 @@ def test_an_ended_session_is_what_end_answered(classroom: Classroom) -> None:
 
 
 def test_a_session_is_found_after_a_cold_start(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert classroom.ask("get").body == {"session": classroom.session}
 
 
 def test_an_ended_session_is_found_after_a_cold_start(classroom: Classroom) -> None:
     ended = classroom.ask("end").body["session"]
-    warm.reset()
+    environment.reset()
     assert classroom.ask("get").body == {"session": ended}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, open_classroom
 
 
@@ -56,7 +56,7 @@ def test_active_sessions_are_counted() -> None:
 
 
 def test_active_sessions_are_counted_after_a_cold_start(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert call("health").body["active_sessions"] == 1
 
 
@@ -81,7 +81,7 @@ def test_a_database_that_cannot_be_opened_is_unhealthy(monkeypatch: pytest.Monke
 def test_tables_that_do_not_match_are_unhealthy(database: Path, sql: str, cold: bool) -> None:
     healthy = call("health").status
     if cold:
-        warm.reset()
+        environment.reset()
     run_sql(database, sql)
     answer = call("health")
     assert (healthy, answer.status, answer.body["status"]) == (200, 503, "unhealthy")
@@ -96,7 +96,7 @@ def test_an_unhealthy_service_tells_a_short_reason_and_no_path(database: Path) -
 
 def test_an_unhealthy_service_has_the_same_fields(database: Path) -> None:
     healthy = call("health").body.keys()
-    warm.reset()
+    environment.reset()
     database.write_bytes(b"This is no database. " * 500)
     assert call("health").body.keys() == healthy
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import (
     NOBODYS_ID,
     RESPONSE_LIMIT,
@@ -40,7 +40,7 @@ def test_messages_of_one_instant_come_in_order_of_commit(freeze: Freeze, classro
 
 def test_a_history_is_read_after_a_cold_start(classroom: Classroom) -> None:
     said = classroom.say("hello")
-    warm.reset()
+    environment.reset()
     assert classroom.history() == [said]
 
 
@@ -138,7 +138,7 @@ def test_a_crawl_goes_on_in_another_container(classroom: Classroom) -> None:
     said = [classroom.say(str(number)) for number in range(3)]
     reading = pages("history", classroom.id, limit=1)
     seen = next(reading)["messages"]
-    warm.reset()
+    environment.reset()
     assert seen + [message for page in reading for message in page["messages"]] == said
 
 

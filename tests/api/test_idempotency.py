@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import (
     Answer,
     Classroom,
@@ -67,7 +67,7 @@ def test_another_key_is_another_call() -> None:
 
 def test_the_answer_is_kept_over_a_cold_start(classroom: Classroom) -> None:
     first = store(classroom, "key")
-    warm.reset()
+    environment.reset()
     assert store(classroom, "key").text == first.text
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import RESPONSE_LIMIT, Classroom, Freeze, Json, call, crawl, open_classroom, pages
 
 
@@ -27,7 +27,7 @@ def test_a_session_is_listed_as_create_answered(classroom: Classroom) -> None:
 
 
 def test_sessions_are_listed_after_a_cold_start(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert ids() == [classroom.id]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 
-from emulator.loading import load
-from shared import clock, errors, warm
+from emulator.manifest.loader import load
+from shared import clock, environment, errors
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.sessions import SessionManager
@@ -99,7 +99,7 @@ def amid(monkeypatch: pytest.MonkeyPatch) -> Amid:
 
 def end_all_here() -> None:
     """End every session, in this container."""
-    for session in warm.sessions().list_active_sessions():
+    for session in environment.sessions().list_active_sessions():
         assert call("end", session.id).status == 200
 
 
@@ -110,7 +110,7 @@ Learn = Callable[[Classroom], object]
 
 def refresh(room: Classroom) -> None:
     """Load the sessions anew."""
-    warm.sessions().refresh_cache()
+    environment.sessions().refresh_cache()
 
 
 def evicted(clocks: Clocks) -> Classroom:
@@ -247,8 +247,8 @@ def test_an_end_in_another_process_is_seen_in_time(monkeypatch: pytest.MonkeyPat
 
 def test_a_cold_start_may_go_by_what_it_loaded(bound: None, clocks: Clocks) -> None:
     room = open_classroom()
-    warm.reset()
-    warm.environment()
+    environment.reset()
+    environment.current()
     clocks.tick(1)
     assert ask(room) == (200, "1000")
 
@@ -334,7 +334,7 @@ def test_a_repeated_create_does_not_revive_its_session(
 ) -> None:
     room, again = (Classroom(call("create", headers={"idempotency-key": "key"}).body["session"]) for _ in range(2))
     assert room.id == again.id
-    (warm.sessions() if where == "here" else elsewhere).end_session(room.id)
+    (environment.sessions() if where == "here" else elsewhere).end_session(room.id)
     clocks.tick(BOUND + 1)
     assert call("create", headers={"idempotency-key": "key"}).body["session"]["status"] == "active"
     assert ask(room) == ENDED
@@ -351,7 +351,7 @@ def test_a_repeated_create_does_not_revive_its_session(
         pytest.param(lambda room: room.store().refusal, (410, "session_ended"), id="store"),
         pytest.param(lambda room: room.ask("end").refusal, (409, "session_already_ended"), id="end"),
         pytest.param(lambda room: room.texts(), ["the last word"], id="history"),
-        pytest.param(lambda room: warm.sessions().is_session_active(room.id), False, id="is_session_active"),
+        pytest.param(lambda room: environment.sessions().is_session_active(room.id), False, id="is_session_active"),
     ],
 )
 def test_every_other_answer_is_exact(
@@ -373,7 +373,7 @@ def test_a_setting_that_cannot_be_used_is_an_error(
     classroom: Classroom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
 ) -> None:
     monkeypatch.setenv(VARIABLE, value)
-    warm.reset()
+    environment.reset()
     assert classroom.ask("validate", user_id="ann", role="student").refusal == (500, "internal_error")
     assert VARIABLE in caplog.text
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import (
     BY_INSTRUCTORS,
     BY_STUDENTS,
@@ -78,7 +78,7 @@ def test_the_history_holds_what_store_answered(classroom: Classroom) -> None:
 
 
 def test_a_message_is_stored_from_a_cold_environment(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert classroom.store().status == 201
 
 

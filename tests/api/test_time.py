@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, Freeze, at_once, call, open_classroom
 
 FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -53,7 +53,7 @@ def test_times_are_read_back_as_written(freeze: Freeze, instant: str, written: s
     freeze(instant)
     room = open_classroom()
     room.ask("end")
-    warm.reset()
+    environment.reset()
     read = room.ask("get").body["session"]
     assert (read["start_time"], read["end_time"]) == (written, written)
 
@@ -157,7 +157,7 @@ def test_no_message_is_earlier_than_its_predecessor(freeze: Freeze, cold: bool) 
     for instant in ("08:00:01", "07:59:00.5", "08:00:00.999999", "08:00:01", "06:00:00", "08:00:02"):
         clock.move_to(f"2026-11-22 {instant}")
         if cold:
-            warm.reset()
+            environment.reset()
         room.say(instant)
     times = [message["timestamp"] for message in room.history()]
     assert all(former <= latter for former, latter in pairwise(times))

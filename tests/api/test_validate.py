@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import NOBODYS_ID, Classroom, Json, call, open_classroom
 
 MEMBER = {"user_id": "ann", "role": "student"}
@@ -39,7 +39,7 @@ def test_the_answer_is_the_same_again(classroom: Classroom) -> None:
 
 
 def test_the_roster_is_known_after_a_cold_start(classroom: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     assert [classroom.ask("validate", **query).status for query in (MEMBER, STRANGER)] == [200, 403]
 
 
@@ -103,7 +103,7 @@ def test_the_end_is_checked_before_membership(classroom: Classroom) -> None:
 
 def test_an_ended_session_is_ended_and_not_missing_after_a_cold_start(classroom: Classroom) -> None:
     classroom.ask("end")
-    warm.reset()
+    environment.reset()
     assert classroom.ask("validate", **MEMBER).refusal == (410, "session_ended")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from shared import warm
+from shared import environment
 from shared.config import variable
 from tests.bench.harness import time_each
 
@@ -17,15 +17,15 @@ Event = Mapping[str, Any]
 
 
 @contextmanager
-def warm_container(path: Path, synchronous: str = "NORMAL") -> Iterator[warm.Environment]:
+def warm_container(path: Path, synchronous: str = "NORMAL") -> Iterator[environment.Environment]:
     """A container on this file, with default settings otherwise; cold before and after."""
     settings = {variable("database_url"): f"sqlite:///{path}", variable("synchronous"): synchronous}
     with patch.dict(os.environ, settings):
-        warm.reset()
+        environment.reset()
         try:
-            yield warm.environment()
+            yield environment.current()
         finally:
-            warm.reset()
+            environment.reset()
 
 
 def invoking(name: str) -> Callable[[Event], None]:

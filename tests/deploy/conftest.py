@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from emulator.loading import load
-from emulator.manifest import Manifest
+from emulator.manifest.loader import load
+from emulator.manifest.model import Manifest
 
 Resources = dict[str, dict[str, Any]]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.manifest import Manifest
+from emulator.manifest.model import Manifest
 from tests.conftest import session_body
 from tests.deploy.conftest import LITTER, ROOT, Package, Resources, make_package, of_type
 from tests.emulator.harness import running

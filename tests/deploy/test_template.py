@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emulator.manifest import Manifest
+from emulator.manifest.model import Manifest
 from tests.deploy.conftest import Package, Resources, of_type
 
 ALLOWED_WARNINGS = {"W3005"}

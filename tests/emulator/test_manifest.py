@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.document import ManifestError
-from emulator.loading import load
-from emulator.manifest import JwtAuthorizer, Manifest, RequestAuthorizer
+from emulator.manifest.document import ManifestError
+from emulator.manifest.loader import load
+from emulator.manifest.model import JwtAuthorizer, Manifest, RequestAuthorizer
 from tests.emulator.harness import ROOT
 
 HEAD = "service: s\nprovider: {name: aws}\n"

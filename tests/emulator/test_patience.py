@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from emulator.apis import HttpApi, RestApi
-from emulator.console import Console
 from emulator.containers import Invocation, Outcome
-from emulator.gateway import Gateway
-from emulator.invocations import Functions
-from emulator.loading import Source
-from emulator.logs import LogBook
-from emulator.manifest import Function, Manifest
+from emulator.gateway.apis import HttpApi, RestApi
+from emulator.gateway.gateway import Gateway
+from emulator.manifest.loader import Source
+from emulator.manifest.model import Function, Manifest
+from emulator.service.console import Console
+from emulator.service.functions import Functions
+from emulator.service.logs import LogBook
 
 MANIFEST = """
 service: patient

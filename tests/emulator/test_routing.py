@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.manifest import Function, Route
-from emulator.routing import Router
+from emulator.gateway.routing import Router
+from emulator.manifest.model import Function, Route
 
 FUNCTION = Function("f", "f", "a.b", 3, 128, {}, "eu-west-1", "python3.13", 1)
 KEYS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator import cron
+from emulator.manifest import cron
 from tests.emulator.harness import running, write_service
 
 MANIFEST = """
@@ -80,7 +80,7 @@ def test_schedules_are_listed_and_run_on_demand(folder: Path) -> None:
 def test_a_schedule_runs_by_itself(folder: Path) -> None:
     # A second's fraction stands for the minute: the expression's period is patched where the emulator starts.
     (folder.parent / "patch").mkdir()
-    patch = "import emulator.cron as c, datetime as d\nc.parse = lambda e: c.Rate(d.timedelta(seconds=0.3))\n"
+    patch = "import emulator.manifest.cron as c, datetime as d\nc.parse = lambda e: c.Rate(d.timedelta(seconds=0.3))\n"
     (folder.parent / "patch" / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, '.')\n{patch}")
     write_service(folder, MANIFEST, app=APP)
     with running(folder, env={"PYTHONPATH": str(folder.parent / "patch")}) as started:

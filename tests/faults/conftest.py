@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.faults.observing import BUSY_TIMEOUT, system
 from tests.postgres.server import Server
 from tests.storage import Storage
@@ -35,9 +35,9 @@ def served(server: Server, short_times: None, monkeypatch: pytest.MonkeyPatch) -
     with server.connect() as administrator:
         administrator.execute(f"CREATE DATABASE {name}")
     monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", server.url(name))
-    warm.reset()
+    environment.reset()
     yield name
-    warm.reset()
+    environment.reset()
 
 
 _names = itertools.count(1)
@@ -55,11 +55,11 @@ def make_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeD
         folder.mkdir()
         system("mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", folder)
         mounted.append(folder)
-        warm.reset()
+        environment.reset()
         monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", f"sqlite:///{folder}/classroom.db")
         return folder
 
     yield make
-    warm.reset()
+    environment.reset()
     for folder in mounted:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)

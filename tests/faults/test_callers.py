@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, message_body, open_classroom
 from tests.faults.observing import refusals, serves, sound
 from tests.faults.processes import PATIENCE, Child, Report, apart
@@ -78,7 +78,7 @@ def fork(work: Callable[[], object]) -> int:
 
 def test_forks_amid_writes(classroom: Classroom, database: Path) -> None:
     forks = 15
-    warm.reset()
+    environment.reset()
 
     def work() -> dict[str, Any]:
         children = []
@@ -110,7 +110,7 @@ def test_a_forked_child_holds_nothing_of_its_parents(classroom: Classroom, datab
         report(children)
         time.sleep(PATIENCE)
 
-    warm.reset()
+    environment.reset()
     children: list[int] = []
     try:
         with Child(parent) as process:
@@ -129,7 +129,7 @@ def test_a_child_that_inherited_an_unfinished_read_is_refused(classroom: Classro
     texts = ["first", "second"]
     for text in texts:
         classroom.say(text)
-    told = warm.environment().database._engine.snapshot(
+    told = environment.current().database._engine.snapshot(
         lambda _: apart(lambda: sorted(refusals(("list", "store"), classroom)))
     )
     assert told == [[503, "database_closed"]]
@@ -140,7 +140,7 @@ def test_a_child_that_inherited_an_unfinished_read_is_refused(classroom: Classro
 
 def test_close_answers_everybody_and_nobody_twice(classroom: Classroom, database: Path) -> None:
     with Talkers(classroom, 16) as talkers:
-        closed = warm.environment().database
+        closed = environment.current().database
         talkers.wait_for_some()
         closed.close()
         closed.close()
@@ -149,7 +149,7 @@ def test_close_answers_everybody_and_nobody_twice(classroom: Classroom, database
     assert sorted(talkers.acknowledged) == sorted(set(talkers.acknowledged))
     assert set(acknowledged) <= set(talkers.acknowledged)
     assert call("store", classroom.id, body=message_body()).headers["retry-after"] == "1"
-    warm.reset()
+    environment.reset()
     texts = classroom.texts()
     assert sorted(texts) == sorted(talkers.acknowledged)
     serves(classroom, texts)
@@ -159,10 +159,10 @@ def test_close_answers_everybody_and_nobody_twice(classroom: Classroom, database
 def test_two_that_close_at_once(classroom: Classroom) -> None:
     with Talkers(classroom, 8) as talkers, ThreadPoolExecutor(4) as threads:
         talkers.wait_for_some()
-        database = warm.environment().database
+        database = environment.current().database
         for future in [threads.submit(database.close) for _ in range(4)]:
             future.result(PATIENCE)
-    warm.reset()
+    environment.reset()
     assert sorted(classroom.texts()) == sorted(talkers.acknowledged)
 
 
@@ -170,7 +170,7 @@ def test_cold_starts_amid_writes_lose_nothing(classroom: Classroom, database: Pa
     with Talkers(classroom, 8) as talkers:
         for _ in range(10):
             talkers.wait_for_some()
-            warm.reset()
+            environment.reset()
     assert set(talkers.refused) <= {(503, "database_closed")}
     texts = classroom.texts()
     assert sorted(texts) == sorted(talkers.acknowledged)
@@ -181,7 +181,7 @@ def test_cold_starts_amid_writes_lose_nothing(classroom: Classroom, database: Pa
 def test_callers_that_give_up_leave_no_write_behind(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short deadline under load: whoever was told that nothing was written finds nothing written."""
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "0.005")
-    warm.reset()
+    environment.reset()
     room = open_classroom()
     with Talkers(room, 32) as talkers:
         time.sleep(1)
@@ -192,6 +192,6 @@ def test_callers_that_give_up_leave_no_write_behind(database: Path, monkeypatch:
     assert len(texts) - len(talkers.acknowledged) <= unknown
     assert len(texts) == len(set(texts))
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "5")
-    warm.reset()
+    environment.reset()
     serves(room, texts)
     sound(database)

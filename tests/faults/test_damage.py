@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call
 from tests.faults.observing import READS, WRITES, bytes_of, health, overwrite, refusals, serves, sound
 
@@ -22,7 +22,7 @@ def texts(classroom: Classroom, database: Path) -> list[str]:
     texts = [f"{number} " + "x" * 2000 for number in range(40)]
     for text in texts:
         classroom.say(text)
-    warm.reset()
+    environment.reset()
     assert not database.with_name(database.name + "-wal").exists()
     return texts
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, golden
 from tests.faults.observing import READS, WRITES, bytes_of, health, overwrite, refusals, serves
 from tests.faults.processes import apart
@@ -43,7 +43,7 @@ def is_open(number: int) -> bool:
 
 def test_too_many_open_files_at_a_cold_start(classroom: Classroom) -> None:
     classroom.say("first")
-    warm.reset()
+    environment.reset()
 
     def work() -> None:
         for more in range(4):
@@ -52,7 +52,7 @@ def test_too_many_open_files_at_a_cold_start(classroom: Classroom) -> None:
             assert call("create").headers["retry-after"] == "5"
             assert health() == (503, "database is unavailable")
             allow_files(None)
-            warm.reset()
+            environment.reset()
         serves(classroom, ["first"])
 
     apart(work)
@@ -60,7 +60,7 @@ def test_too_many_open_files_at_a_cold_start(classroom: Classroom) -> None:
 
 def test_too_many_open_files_in_a_warm_container(classroom: Classroom) -> None:
     """What is open goes on; the health check, which opens a connection, tells that nothing more can be."""
-    warm.reset()
+    environment.reset()
 
     def work() -> None:
         texts = ["first"]
@@ -79,7 +79,7 @@ def test_too_many_open_files_in_a_warm_container(classroom: Classroom) -> None:
 
 
 def test_cold_starts_that_fail_leave_no_file_open(classroom: Classroom, database: Path) -> None:
-    warm.reset()
+    environment.reset()
     content = bytes_of(database)
     overwrite(database, 0, bytes(100))
     refusals(READS + WRITES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, open_classroom
 from tests.faults.observing import READS, WRITES, bytes_of, health, overwrite, refusals, serves, sound
 from tests.faults.processes import Child, Report
@@ -57,7 +57,7 @@ def test_a_deleted_file_is_missed_and_not_made_anew(classroom: Classroom, texts:
 def test_a_deleted_file_is_not_made_anew_by_a_cold_start(
     classroom: Classroom, texts: list[str], database: Path
 ) -> None:
-    warm.reset()
+    environment.reset()
     aside = database.rename(database.with_name("aside"))
     assert refusals(READS + WRITES, classroom) == UNAVAILABLE
     assert health() == (503, "database file is missing")
@@ -131,7 +131,7 @@ def other_container(room: Classroom) -> Child:
             os.kill(os.getpid(), signal.SIGSTOP)
             room.say(f"from another container {number}")
 
-    warm.reset()
+    environment.reset()
     return Child(work)
 
 
@@ -151,7 +151,7 @@ def test_another_container_goes_on_with_the_backup_too(classroom: Classroom, tex
 def test_a_removed_log_is_saved_before_the_next_write(classroom: Classroom, texts: list[str], database: Path) -> None:
     beside(database, "-wal").unlink()
     serves(classroom, texts)
-    warm.reset()
+    environment.reset()
     serves(classroom, texts)
     sound(database)
 
@@ -196,7 +196,7 @@ def test_a_removed_log_is_missed_by_who_comes_new_until_somebody_saved_it(
 def test_a_cut_off_file_is_damaged_until_the_rest_is_back(
     classroom: Classroom, texts: list[str], database: Path
 ) -> None:
-    warm.reset()
+    environment.reset()
     serves(classroom, texts)
     content = bytes_of(database)
     os.truncate(database, len(content) // 2)
@@ -213,7 +213,7 @@ def test_a_file_that_a_foreign_program_made_shorter_and_left_whole_is_used(
 ) -> None:
     for _ in range(20):
         classroom.say("x" * 10_000)
-    warm.reset()
+    environment.reset()
     assert len(classroom.texts()) == len(texts) + 20
     before = database.stat().st_size
     foreign = apsw.Connection(str(database))

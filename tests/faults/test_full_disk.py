@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, message_body, open_classroom
 from tests.faults.conftest import MakeDisk
 from tests.faults.observing import READS, WRITES, health, refusals, serves, sound
@@ -59,7 +59,7 @@ def test_files_that_may_not_grow(database: Path) -> None:
         assert room.texts() == texts
         limit_files(-1)
         serves(room, texts)
-        warm.reset()
+        environment.reset()
         serves(room, texts)
 
     apart(work)
@@ -120,6 +120,6 @@ def test_a_cold_start_on_a_full_disk(make_disk: MakeDisk, size: int) -> None:
     assert health() == (503, "database storage is full: nothing was written")
     filler.unlink()
     serves(open_classroom(), [])
-    warm.reset()
+    environment.reset()
     serves(open_classroom(), [])
     sound(folder / "classroom.db")

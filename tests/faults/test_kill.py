@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import call, message_body, open_classroom, pages, session_body
 from tests.faults.observing import contradictions
 from tests.faults.processes import Child, Report
@@ -117,7 +117,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_by_half(
     record = Record()
     deadline = time.monotonic() + SECONDS
     open_classroom()
-    warm.reset()
+    environment.reset()
     for number in range(ROUNDS):
         if time.monotonic() > deadline:
             break

@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from shared import clock, warm
+from shared import clock, environment
 from shared.config import Settings
-from shared.engines.sqlite import SqliteEngine
+from shared.engines.sqlite.engine import SqliteEngine
 from tests.conftest import Classroom, Freeze, at_once, call, open_classroom
 from tests.faults.observing import BUSY_TIMEOUT, HEALTH_DEADLINE, READS, WRITES, health, refusals, serves, sound
 from tests.faults.processes import Child, Report
@@ -61,7 +61,7 @@ def container_in_a_write(database: Path) -> Iterator[Child]:
 
 def writer_stats() -> dict[str, int]:
     """What this container's writer did."""
-    return warm.environment().database.writer_stats()
+    return environment.current().database.writer_stats()
 
 
 def test_a_foreign_lock_for_less_than_the_timeout_is_waited_for(classroom: Classroom, database: Path) -> None:
@@ -91,11 +91,11 @@ def test_a_foreign_lock_for_longer_is_told_and_costs_readers_nothing(classroom: 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 def test_a_lock_that_keeps_readers_out_is_told_in_time(classroom: Classroom, database: Path, *, cold: bool) -> None:
     classroom.say("first")
-    warm.reset()
+    environment.reset()
     if not cold:
-        environment = warm.environment()
-        environment.database.count_active_sessions()
-        environment.database._engine._connections.close_readers()  # type: ignore[attr-defined]  # or nobody gets the lock
+        database_manager = environment.current().database
+        database_manager.count_active_sessions()
+        database_manager._engine._connections.close_readers()  # type: ignore[attr-defined]  # or nobody gets the lock
     with foreign_lock(database, exclusive=True):
         assert refusals(READS + WRITES, classroom) == BUSY
         assert health() == BUSY_HEALTH
@@ -107,7 +107,7 @@ def test_the_retry_comes_once_after_its_delay_under_a_frozen_clock(
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "0.6")
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "100")
-    warm.reset()
+    environment.reset()
     assert refusals(("list",)) == set()
     freeze("2036-11-22 07:24:11")  # later than the session began
     with foreign_lock(database, 0.4):  # longer than the timeout, shorter than that and the delay
@@ -122,7 +122,7 @@ def test_the_retry_comes_once_after_its_delay_under_a_frozen_clock(
 def test_there_is_no_third_try(classroom: Classroom, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "0.1")
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "100")
-    warm.reset()
+    environment.reset()
     with foreign_lock(database, 0.9):
         assert classroom.store().refusal in BUSY
     assert (writer_stats()["retries"], writer_stats()["failures"]) == (1, 1)
@@ -134,7 +134,7 @@ def test_no_retry_begins_that_could_not_end_in_time(
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "30")
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
-    warm.reset()
+    environment.reset()
     with foreign_lock(database):
         started = time.monotonic()
         assert classroom.store().refusal in BUSY
@@ -164,7 +164,7 @@ def test_a_container_frozen_in_a_write_finishes_it_when_it_goes_on(classroom: Cl
         frozen.go_on()
         assert frozen.report() == "committed"
         serves(classroom, texts)
-    warm.reset()
+    environment.reset()
     assert classroom.ask("get").body["session"]["name"] == "renamed by another container"
     sound(database)
 
@@ -173,7 +173,7 @@ def test_everybody_who_waits_for_a_frozen_container_is_told_at_the_deadline(
     classroom: Classroom, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
-    warm.reset()
+    environment.reset()
     with container_in_a_write(database):
         started = time.monotonic()
         answers = at_once(8, lambda number: open_or_not(number))
@@ -233,7 +233,7 @@ def test_health_answers_in_its_own_time_and_not_in_a_writers(
     classroom: Classroom, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "8000")
-    warm.reset()
+    environment.reset()
     assert refusals(READS, classroom) == set()
     with container_in_a_write(database):
         assert health() == BUSY_HEALTH

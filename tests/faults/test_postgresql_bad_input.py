@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from shared import warm
-from shared.engines.postgresql_errors import refused
+from shared import environment
+from shared.engines.postgresql.errors import refused
 from tests.conftest import call, open_classroom
 from tests.faults.observing import serves
 from tests.postgres.server import PASSWORD, Server, address, free_port
@@ -44,7 +44,7 @@ def nobody_much(server: Server, served: str, administrator: psycopg.Connection) 
     """The address of a user who may do nothing in the test's database."""
     administrator.execute(f"CREATE ROLE nobody_much LOGIN PASSWORD '{WRONG}'")
     yield server.address(served, user="nobody_much", password=WRONG)
-    warm.reset()
+    environment.reset()
     administrator.execute("DROP OWNED BY nobody_much")
     administrator.execute("DROP ROLE nobody_much")
 
@@ -52,7 +52,7 @@ def nobody_much(server: Server, served: str, administrator: psycopg.Connection) 
 def use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cold container with this setting."""
     monkeypatch.setenv(SETTING, url)
-    warm.reset()
+    environment.reset()
 
 
 def told(caplog: pytest.LogCaptureFixture, *hidden: str) -> tuple[int, str, str]:
@@ -263,14 +263,14 @@ def test_tables_that_are_dropped_under_a_warm_container(
     assert room.ask("get").refusal == (503, "database_schema")
     assert call("health").status == 503
     administrator.execute("DROP TABLE schema_migration")
-    warm.reset()
+    environment.reset()
     serves(open_classroom(), [])
 
 
 def test_a_database_of_a_newer_version(administrator: psycopg.Connection, caplog: pytest.LogCaptureFixture) -> None:
     room = open_classroom()
     administrator.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_from_the_future', now())")
-    warm.reset()
+    environment.reset()
     reason = "database schema is newer than this version of the service: 9999_from_the_future"
     assert told(caplog) == (503, "database_schema", reason)
     administrator.execute("DELETE FROM schema_migration WHERE name LIKE '9999%'")
@@ -280,7 +280,7 @@ def test_a_database_of_a_newer_version(administrator: psycopg.Connection, caplog
 def test_a_database_that_is_somebody_elses(administrator: psycopg.Connection, caplog: pytest.LogCaptureFixture) -> None:
     """It has a table of one of our names."""
     administrator.execute("CREATE TABLE sessions (id integer)")
-    warm.reset()
+    environment.reset()
     status, code, _ = told(caplog)
     assert (status, code) == (503, "database_schema")
     assert administrator.execute("SELECT count(*) FROM sessions").fetchall() == [(0,)]

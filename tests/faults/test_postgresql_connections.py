@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from shared import errors, warm
-from shared.engines import postgresql_connections
+from shared import environment, errors
+from shared.engines.postgresql import connections as postgresql_connections
 from tests.conftest import Answer, Classroom, at_once, call, message_body, open_classroom, session_body
 from tests.faults.load import Load, check, contradictions, refusals_of
 from tests.faults.observing import BUSY_TIMEOUT, READS, health, refusals, serves
@@ -96,7 +96,7 @@ def store(room: Classroom, text: str, key: str | None = None) -> Answer:
 
 def test_connections_that_are_ended_under_load(administrator: psycopg.Connection, room: Classroom) -> None:
     """A write whose answer was lost is found by its repeat: nobody is told anything but success."""
-    warm.reset()
+    environment.reset()
     ended = 0
     with Load(room, processes=3) as load:
         for _ in range(60):
@@ -123,7 +123,7 @@ def test_a_connection_that_is_ended_while_it_is_idle_costs_nobody_an_error(
         assert room.texts() == texts
     assert terminate(administrator) == 1
     assert health() == (200, "connected")
-    assert warm.environment().database.writer_stats()["retries"] == 0
+    assert environment.current().database.writer_stats()["retries"] == 0
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["single", "keyed"])
@@ -153,7 +153,7 @@ def test_serialization_failures_are_made_again(
 ) -> None:
     """Where the database's default is serializable, every two that meet in one room fail one another."""
     administrator.execute(f"ALTER DATABASE {served} SET default_transaction_isolation = 'serializable'")
-    warm.reset()
+    environment.reset()
     with Load(room, processes=3, threads=2) as load:
         for _ in range(8):
             load.wait_for_more()
@@ -166,10 +166,10 @@ def test_one_end_wins_where_everything_is_serializable(
     served: str, administrator: psycopg.Connection, room: Classroom
 ) -> None:
     administrator.execute(f"ALTER DATABASE {served} SET default_transaction_isolation = 'serializable'")
-    warm.reset()
+    environment.reset()
 
     def end(report: Report) -> None:
-        warm.environment()
+        environment.current()
         report("ready")
         time.sleep(0.2)
         for answer in at_once(4, lambda _: room.ask("end")):
@@ -188,7 +188,7 @@ def test_a_deadlock_with_somebody_else_is_made_again(
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "3000")
     administrator.execute(f"ALTER DATABASE {served} SET deadlock_timeout = '50ms'")
-    warm.reset()
+    environment.reset()
     rooms = sorted((open_classroom() for _ in range(4)), key=lambda room: room.id)
     serves(rooms[0], [])
     with (
@@ -201,7 +201,7 @@ def test_a_deadlock_with_somebody_else_is_made_again(
         said = [threads.submit(store, rooms[0], "leads")]
         blocked(administrator)
         said += [threads.submit(store, room, "follows") for room in rooms[1:]]
-        until(lambda: warm.environment().database.writer_stats()["queued"] == 3)
+        until(lambda: environment.current().database.writer_stats()["queued"] == 3)
         first.execute("COMMIT")  # now the three are one transaction, which holds rooms[1] and waits for rooms[2]
         until(lambda: said[0].done())
         blocked(administrator)
@@ -246,7 +246,7 @@ def test_a_lock_that_is_held_for_longer_is_told_and_nothing_is_written(
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
     texts: list[str] = []
     serves(room, texts)
-    warm.reset()
+    environment.reset()
     with locked(server, served, room):
         started = time.monotonic()
         answers = at_once(6, lambda number: store(room, str(number), str(number) if keyed else None).refusal)
@@ -268,14 +268,14 @@ def test_a_caller_that_gave_up_leads_nobody(
     first, *rooms = [open_classroom() for _ in range(4)]
     for room in rooms:
         room.ask("validate", user_id="ann", role="student")
-    warm.reset()
+    environment.reset()
     serves(first, [])
     texts = first.texts()
     with ThreadPoolExecutor() as threads, locked(server, served, *rooms), locked(server, served, first) as lead:
         said = [threads.submit(store, first, "leads")]
         blocked(administrator)
         said += [threads.submit(store, room, "gives up") for room in rooms]
-        until(lambda: warm.environment().database.writer_stats()["queued"] == 3)
+        until(lambda: environment.current().database.writer_stats()["queued"] == 3)
         lead.execute("COMMIT")
         assert {future.result().refusal for future in said[1:]} <= {BUSY, (503, "database_timeout")}
         assert said[0].result().status == 201
@@ -339,7 +339,7 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(
 ) -> None:
     texts: list[str] = []
     serves(room, texts)
-    inherited = warm.environment().database
+    inherited = environment.current().database
     before = settled(administrator)
 
     def live(report: Report) -> None:
@@ -350,7 +350,7 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(
         inherited.close()
         room.say("child")
         report(backends_of(room))
-        warm.reset()
+        environment.reset()
 
     with Child(live) as child:
         assert set(child.report()).isdisjoint(before)
@@ -363,12 +363,12 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(
 
 def backends_of(room: Classroom) -> list[int]:
     """The server's processes for this process's connections."""
-    connections = warm.environment().database._engine._connections._idle  # type: ignore[attr-defined]
+    connections = environment.current().database._engine._connections._idle  # type: ignore[attr-defined]
     return [connection.info.backend_pid for connection in connections]
 
 
 def test_forks_amid_writes(administrator: psycopg.Connection, room: Classroom) -> None:
-    warm.reset()
+    environment.reset()
 
     def work() -> list[list[Any]]:
         with Load(room, processes=1, threads=4) as load:
@@ -389,10 +389,10 @@ def test_a_forked_child_holds_no_lock_of_a_parent_that_died(
     """The parent dies in its transaction; the child, which lives on, must not keep the connection open."""
     serves(room, [])
     texts = room.texts()
-    warm.reset()
+    environment.reset()
 
     def parent(report: Report) -> None:
-        engine = warm.environment().database._engine
+        engine = environment.current().database._engine
         connection = engine.begin(time.monotonic() + PATIENCE)
         connection.execute(
             "UPDATE session_heads SET sequence = sequence + 1 WHERE session_id = %s RETURNING 1", (room.id,)
@@ -424,9 +424,9 @@ def proxy(server: Server, served: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     with Proxy(server.port) as proxy:
         address = server.address(served).replace(str(server.port), str(proxy.port))
         monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", address)
-        warm.reset()
+        environment.reset()
         yield proxy
-        warm.reset()
+        environment.reset()
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["single", "keyed"])
@@ -448,7 +448,7 @@ def test_a_write_whose_answer_is_lost_is_found_by_its_repeat(
         texts.append("lost")
     else:
         assert call("end", room.id).status == 200
-    assert warm.environment().database.writer_stats()["retries"] == 1
+    assert environment.current().database.writer_stats()["retries"] == 1
     assert room.texts() == texts
     assert administrator.execute("SELECT count(*) FROM sessions WHERE name = 'lost'").fetchall() == [
         (int(function == "create"),)
@@ -462,7 +462,7 @@ def test_a_batch_whose_answer_is_lost_is_found_after_an_outage(
     """That it may stand is remembered while no connection can be had."""
     first, *rooms = [open_classroom() for _ in range(4)]
     serves(first, [])
-    stats = warm.environment().database.writer_stats
+    stats = environment.current().database.writer_stats
     with (
         ThreadPoolExecutor() as threads,
         locked(server, served, rooms[0]) as second,
@@ -495,7 +495,7 @@ def test_callers_do_not_wait_for_a_connection_one_after_the_other(
     try:
         with ThreadPoolExecutor() as threads:
             said = [threads.submit(store, room, str(number)) for number in range(8)]
-            until(lambda: warm.environment().database.writer_stats()["retries"] >= 8)
+            until(lambda: environment.current().database.writer_stats()["retries"] >= 8)
             server.thaw()
             assert [future.result().status for future in said] == [201] * 8
     finally:
@@ -537,13 +537,13 @@ def test_after_a_long_freeze_a_connection_is_asked_whether_it_still_is_one(
     serves(room, texts)
     monkeypatch.setattr(postgresql_connections, "_TRUSTED", 0.0)
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "3000")
-    warm.reset()
+    environment.reset()
     serves(room, texts)
     proxy.lose_everything()
     assert refusals(READS, room) == set()
     proxy.lose_everything()
     serves_after_a_write(room, texts)
-    assert warm.environment().database.writer_stats()["retries"] == 0
+    assert environment.current().database.writer_stats()["retries"] == 0
 
 
 def test_the_password_is_in_no_log(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:

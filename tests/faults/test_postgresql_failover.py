@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, at_once, call, message_body, open_classroom
 from tests.faults.load import DOWN, Load, check, contradictions
 from tests.faults.observing import serves
@@ -55,21 +55,21 @@ def pair(short_times: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
                 time.sleep(0.01)
         monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", pair.url())
         monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", str(WRITE_TIMEOUT))
-        warm.reset()
+        environment.reset()
         yield pair
-        warm.reset()
+        environment.reset()
 
 
 def test_a_fail_over_under_load_loses_no_acknowledged_write(pair: Pair) -> None:
     room = open_classroom()
-    warm.reset()
+    environment.reset()
     with Load(room, processes=3) as load:
         load.wait_for_more(5)
         pair.fail_over()
         assert load.wait_for_more() < WRITE_TIMEOUT
     with pair.standby.connect() as administrator:
         check(load.facts, administrator)
-    warm.reset()
+    environment.reset()
     serves(room, room.texts())
 
 
@@ -94,13 +94,13 @@ def test_an_idle_container_finds_the_new_primary(pair: Pair) -> None:
     serves(room, texts)
     pair.fail_over()
     serves(room, texts)
-    assert warm.environment().database.writer_stats()["retries"] == 0
+    assert environment.current().database.writer_stats()["retries"] == 0
 
 
 def test_of_ends_that_meet_a_fail_over_one_wins(pair: Pair) -> None:
     """And who was told that a session has ended never sees it active again."""
     rooms = [open_classroom().id for _ in range(60)]
-    warm.reset()
+    environment.reset()
 
     def end(report: Report) -> None:
         for number, room in enumerate(rooms):
@@ -137,7 +137,7 @@ def contradictions_of(pair: Pair) -> list[object]:
 def test_what_no_standby_has_is_not_acknowledged(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even to the repeat that finds it on the primary, where ending its connection had it stand."""
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1.5")
-    warm.reset()
+    environment.reset()
     room = open_classroom()
     serves(room, [])
     texts = room.texts()
@@ -161,7 +161,7 @@ def test_what_no_standby_has_is_not_acknowledged(pair: Pair, monkeypatch: pytest
 
 def test_a_standby_that_is_away_stops_writes_until_it_is_back(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1.5")
-    warm.reset()
+    environment.reset()
     room = open_classroom()
     serves(room, [])
     texts = room.texts()

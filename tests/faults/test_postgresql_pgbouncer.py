@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, at_once, call, message_body, open_classroom
 from tests.faults.load import Load, check, contradictions, refusals_of
 from tests.faults.observing import READS, health, refusals, serves
@@ -24,9 +24,9 @@ def pooler(server: Server, served: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     with PgBouncer(server, size=SIZE) as pooler:
         monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", pooler.url(served))
         monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "3000")
-        warm.reset()
+        environment.reset()
         yield pooler
-        warm.reset()
+        environment.reset()
 
 
 def test_everything_is_served(pooler: PgBouncer) -> None:
@@ -44,7 +44,7 @@ def test_everything_is_served(pooler: PgBouncer) -> None:
 def test_many_containers_share_few_server_connections(server: Server, served: str, pooler: PgBouncer) -> None:
     """Nobody's statement runs as somebody else's, whoever had the connection before."""
     room = open_classroom()
-    warm.reset()
+    environment.reset()
     with Load(room, processes=6, threads=2) as load:
         for _ in range(10):
             load.wait_for_more()
@@ -64,7 +64,7 @@ def test_readers_of_many_containers_see_their_own_answers(pooler: PgBouncer) -> 
     for number, room in enumerate(rooms):
         for _ in range(300):  # more than what is fetched at a time
             room.say(f"said in {number}")
-    warm.reset()
+    environment.reset()
 
     def read(report: Report) -> None:
         def work(number: int) -> bool:
@@ -86,7 +86,7 @@ def test_readers_of_many_containers_see_their_own_answers(pooler: PgBouncer) -> 
 
 def test_a_pooler_that_is_restarted_under_load(server: Server, served: str, pooler: PgBouncer) -> None:
     room = open_classroom()
-    warm.reset()
+    environment.reset()
     with Load(room, processes=3) as load:
         for away in (0.0, 0.5):
             load.wait_for_more()
@@ -96,13 +96,13 @@ def test_a_pooler_that_is_restarted_under_load(server: Server, served: str, pool
             load.wait_for_more()
     with server.connect(served) as administrator:
         check(load.facts, administrator)
-    warm.reset()
+    environment.reset()
     serves(room, room.texts())
 
 
 def test_a_server_that_is_restarted_behind_its_pooler(server: Server, served: str, pooler: PgBouncer) -> None:
     room = open_classroom()
-    warm.reset()
+    environment.reset()
     with Load(room, processes=3) as load:
         load.wait_for_more()
         server.kill()
@@ -115,10 +115,10 @@ def test_a_server_that_is_restarted_behind_its_pooler(server: Server, served: st
 
 def test_one_key_used_by_fifty_calls_at_once_is_one_write(pooler: PgBouncer) -> None:
     room = open_classroom()
-    warm.reset()
+    environment.reset()
 
     def work(report: Report) -> None:
-        warm.environment()
+        environment.current()
         answers = at_once(
             10,
             lambda _: call("store", room.id, body=message_body(), headers={"Idempotency-Key": "one"}).text,
@@ -136,10 +136,10 @@ def test_containers_that_are_killed_give_their_server_connections_back(
 ) -> None:
     """They die in their transactions, and had all that there are."""
     room, other = open_classroom(), open_classroom()
-    warm.reset()
+    environment.reset()
 
     def live(report: Report, room: Classroom) -> None:
-        engine = warm.environment().database._engine
+        engine = environment.current().database._engine
         connection = engine.begin(time.monotonic() + 60)
         lock = "SELECT 1 FROM session_heads WHERE session_id = %s FOR UPDATE"
         connection.execute(lock, (room.id,)).fetchall()

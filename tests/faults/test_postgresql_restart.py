@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, at_once, call, message_body, open_classroom
 from tests.faults.load import DOWN, Load, check, contradictions, refusals_of
 from tests.faults.observing import READS, health, refusals, serves
@@ -22,7 +22,7 @@ SLACK = 1.5  # seconds that an answer may come late in, on a busy machine
 def room(served: str, monkeypatch: pytest.MonkeyPatch) -> Classroom:
     """A room on the server."""
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", str(WRITE_TIMEOUT))
-    warm.reset()
+    environment.reset()
     return open_classroom()
 
 
@@ -41,7 +41,7 @@ def test_a_server_that_goes_down_and_comes_up_under_load(
     server: Server, served: str, room: Classroom, how: Callable[[Server], None]
 ) -> None:
     """Away for less and for longer than a caller waits: the same containers go on by themselves."""
-    warm.reset()
+    environment.reset()
     with Load(room, processes=3) as load:
         for away in (0.1, 0.6, WRITE_TIMEOUT + 0.5):
             load.wait_for_more()
@@ -52,7 +52,7 @@ def test_a_server_that_goes_down_and_comes_up_under_load(
     assert refusals_of(load.facts)  # it was away long enough to be told
     with server.connect(served) as administrator:
         check(load.facts, administrator)
-    warm.reset()
+    environment.reset()
     serves(room, room.texts())
 
 
@@ -132,7 +132,7 @@ def test_a_pause_that_is_longer_is_told_at_the_deadline(server: Server, served: 
 
 def test_a_cold_start_in_a_pause_is_told_in_time(server: Server, room: Classroom) -> None:
     texts = room.texts()
-    warm.reset()
+    environment.reset()
     with frozen(server):
         started = time.monotonic()
         assert call("create").refusal == (503, "database_unavailable")
@@ -144,7 +144,7 @@ def test_a_cold_start_in_a_pause_is_told_in_time(server: Server, room: Classroom
 
 
 def test_pauses_under_load(server: Server, served: str, room: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     with Load(room) as load:
         for away in (0.3, WRITE_TIMEOUT + 0.5):
             load.wait_for_more()
@@ -156,7 +156,7 @@ def test_pauses_under_load(server: Server, served: str, room: Classroom) -> None
 
 
 def test_a_cold_start_while_the_server_is_down_is_mended_by_the_next_call(server: Server, room: Classroom) -> None:
-    warm.reset()
+    environment.reset()
     server.kill()
     try:
         assert call("create").refusal == (503, "database_unavailable")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Classroom, call, open_classroom
 from tests.faults.conftest import MakeDisk
 from tests.faults.observing import READS, WRITES, health, refusals, serves, sound, system
@@ -41,7 +41,7 @@ def free(path: Path) -> None:
 def test_a_read_only_file_at_a_cold_start(classroom: Classroom, database: Path, protect: Protect) -> None:
     texts: list[str] = []
     serves(classroom, texts)
-    warm.reset()
+    environment.reset()
     protect(database)
     assert refusals((*WRITES, "end"), classroom) == READ_ONLY
     assert "retry-after" not in call("create").headers
@@ -86,7 +86,7 @@ def test_a_disk_that_is_mounted_read_only(make_disk: MakeDisk) -> None:
     room = open_classroom()
     texts: list[str] = []
     serves(room, texts)
-    warm.reset()
+    environment.reset()
     system("mount", "-o", "remount,ro", folder)
     assert refusals(WRITES, room) <= READ_ONLY | {(503, "database_unavailable")}
     assert refusals(WRITES, room)
@@ -104,7 +104,7 @@ def test_a_folder_of_somebody_else(classroom: Classroom, database: Path, log: st
     refusals(READS)  # and imported what somebody else may not read
     health()
     if log == "moved into the file":
-        warm.reset()
+        environment.reset()
     opened = [folder for folder in database.parents if folder.stat().st_mode & 0o5 != 0o5]
     before = {folder: folder.stat().st_mode for folder in opened}
     for folder in opened:
@@ -122,7 +122,7 @@ def test_a_folder_of_somebody_else(classroom: Classroom, database: Path, log: st
         serves(classroom, texts)
 
     try:
-        warm.reset()
+        environment.reset()
         apart(work)
     finally:
         for folder, mode in before.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import MESSAGE_TYPES, Freeze, call, message_body, open_classroom, session_body
 from tests.migrate.commands import migrate
 from tests.storage import PostgresDatabases, Storage, sqlite_file
@@ -55,7 +55,7 @@ def school(storage: Storage, freeze: Freeze) -> Storage:
         assert room.ask("end").status == 200
     keyed("create", "opened-once")
     keyed("store", "stored-once", lesson.id)
-    warm.reset()
+    environment.reset()
     return storage
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.config import Settings
 from shared.engines import Row
-from shared.engines.sqlite import SqliteEngine
+from shared.engines.sqlite.engine import SqliteEngine
 from shared.migrate.source import Source
 from shared.migrate.tables import MESSAGES
 from tests.conftest import open_classroom

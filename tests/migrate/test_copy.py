@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import Answer, Freeze, Json, call, crawl, message_body, open_classroom, session_body
 from tests.migrate.commands import TABLES, assert_moved, migrate, rows_of, tables_of
 from tests.migrate.conftest import keyed
@@ -25,7 +25,7 @@ def copy(source: Storage, target: Storage) -> None:
 
 def serve(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the service go on with this database."""
-    warm.reset()
+    environment.reset()
     monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", storage.url)
 
 
@@ -107,7 +107,7 @@ def test_an_empty_file(storage: Storage, target: Storage) -> None:
 def test_a_target_that_holds_something_else(school: Storage, target: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(target, monkeypatch)
     open_classroom()
-    warm.reset()
+    environment.reset()
     before = {table: rows_of(target, table) for table in TABLES}, tables_of(target)
     ran = migrate("copy", "--from", school.url, "--to", target.url)
     assert (ran.code, ran.error) == (
@@ -123,7 +123,7 @@ def test_a_copy_that_is_in_use_is_not_copied_over(
     copy(school, target)
     serve(target, monkeypatch)
     call("create", body=session_body())
-    warm.reset()
+    environment.reset()
     before = rows_of(target, "sessions")
     assert "name an empty database" in migrate("copy", "--from", school.url, "--to", target.url).error
     assert rows_of(target, "sessions") == before

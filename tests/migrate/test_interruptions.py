@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import warm
+from shared import environment
 from tests.conftest import call, message_body, open_classroom
 from tests.migrate.commands import TABLES, assert_moved, copying, finish, migrate, rows_of, tables_of
 from tests.migrate.conftest import LARGE
@@ -125,7 +125,7 @@ def test_what_was_written_in_between_is_copied(
     assert call("store", ROOM, body=message_body(), headers=key).status == 201
     assert call("end", ROOM).status == 200
     open_classroom()
-    warm.reset()
+    environment.reset()
     resumed(large, target)
 
 
@@ -148,7 +148,7 @@ def test_what_changed_after_all_was_copied(large: Storage, target: Storage) -> N
 def test_another_source_is_not_mixed_in(large: Storage, storage: Storage, target: Storage) -> None:
     killed_midway(large, target)
     open_classroom()
-    warm.reset()
+    environment.reset()
     before = copied(target)
     ran = migrate("copy", "--from", storage.url, "--to", target.url)
     assert (ran.code, "no copy of this source" in ran.error) == (1, True)
@@ -214,5 +214,5 @@ def test_a_store_on_the_target_before_the_end_is_refused(
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
     assert call("store", ROOM, body=message_body()).status == 503
     assert call("end", ROOM).status != 200
-    warm.reset()
+    environment.reset()
     resumed(large, target)

@@ -6,10 +6,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from shared import warm
+from shared import environment
 from shared.config import Settings
-from shared.engines.postgresql import PostgresqlEngine
-from shared.engines.sqlite import SqliteEngine
+from shared.engines.postgresql.engine import PostgresqlEngine
+from shared.engines.sqlite.engine import SqliteEngine
 from shared.migrate.copying import copy
 from shared.migrate.databases import RefusedError
 from shared.migrate.source import Source
@@ -80,7 +80,7 @@ def test_killed_when_all_is_done_but_the_mark(
     assert "copy_progress" in tables_of(target)
     monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", target.url)
     room = open_classroom()  # whoever uses it already
-    warm.reset()
+    environment.reset()
     ran = migrate("copy", "--from", school.url, "--to", target.url)
     assert (ran.code, ran.out.startswith("Copied and verified."), ran.err) == (0, True, "")
     assert "copy_progress" not in tables_of(target)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import schema
 from shared.config import Settings
-from shared.engines.postgresql import PostgresqlEngine
+from shared.engines.postgresql.engine import PostgresqlEngine
 from shared.errors import DatabaseSchemaError
+from shared.migrations import schema
 from tests.conftest import at_once
 from tests.migrate.commands import command, finish, migrate, tables_of
 from tests.storage import KINDS, SQLITE, PostgresDatabases, Storage

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared import schema
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.engines import Engine, open_engine
+from shared.migrations import schema
 from shared.sessions import SessionManager
 from shared.writer import Writer
 from tests.storage import SQLITE, Storage

@@ -20,12 +20,13 @@ from msgspec.structs import replace
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Trace
 
-from shared import clock, errors, schema
+from shared import clock, errors
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.engines import Connection, Row
-from shared.engines.postgresql import PostgresqlEngine
+from shared.engines.postgresql.engine import PostgresqlEngine
 from shared.entities import IdempotencyKey, MessageDraft, Session, SessionFilter
+from shared.migrations import schema
 from shared.sessions import SessionManager
 from shared.writer import Writer
 from tests.conftest import at_once

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared import clock
-from shared.engines import process_lock
-from shared.engines.process_lock import ProcessLock
+from shared.engines.sqlite import process_lock
+from shared.engines.sqlite.process_lock import ProcessLock
 
 HOLD = """
 import sys
-from shared.engines.process_lock import ProcessLock
+from shared.engines.sqlite.process_lock import ProcessLock
 lock = ProcessLock(sys.argv[1])
 assert lock.acquire(float("inf"))
 print("held", flush=True)
@@ -138,7 +138,7 @@ def test_the_dead_are_not_waited_for(tmp_path: Path) -> None:
 def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path) -> None:
     parent = """
 import os, sys, time
-from shared.engines.process_lock import ProcessLock
+from shared.engines.sqlite.process_lock import ProcessLock
 lock = ProcessLock(sys.argv[1])
 lock.acquire(float("inf"))
 if child := os.fork():

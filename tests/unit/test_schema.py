@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from shared import errors, schema
+from shared import errors
 from shared.config import Settings
 from shared.engines import Engine, open_engine
+from shared.migrations import schema
 from shared.models import POSTGRESQL_MODELS, SQLITE_MODELS
 from tests.storage import SQLITE, Storage
 

@@ -8,10 +8,11 @@ from typing import Literal
 import apsw
 import pytest
 
-from shared import clock, errors, schema
+from shared import clock, errors
 from shared.config import Settings
 from shared.engines import open_engine
-from shared.engines.sqlite import SqliteEngine
+from shared.engines.sqlite.engine import SqliteEngine
+from shared.migrations import schema
 
 PRAGMAS = {
     "journal_mode": "wal",

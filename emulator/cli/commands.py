@@ -1,0 +1,152 @@
+"""The subcommands: call a function, list routes, read logs, run schedules, describe the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import sys
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emulator.cli import openapi, options
+from emulator.cli.options import (
+    MANIFEST,
+    EnvFile,
+    Inline,
+    ManifestPath,
+    Params,
+    PassEnv,
+    Port,
+    Python,
+    RuntimeName,
+    Stage,
+)
+from emulator.containers import Containers, Invocation, Outcome
+from emulator.containers.workers import Settings
+from emulator.manifest.loader import Source
+from emulator.manifest.model import Function
+from emulator.service import console, ids
+from emulator.service.logs import LogBook
+
+Name = Annotated[str, typer.Argument(help="A function of the manifest, by its name or ARN.")]
+Data = Annotated[str | None, typer.Option(help="The event, as JSON.")]
+EventFile = Annotated[Path | None, typer.Option("--event", help="A file with the event; - for standard input.")]
+FUNCTION = Annotated[str | None, typer.Option(help="Only this function's.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")]
+Run = Annotated[str | None, typer.Option(help="Call this schedule's function now.")]
+
+
+def invoke(
+    name: Name,
+    data: Data = None,
+    event: EventFile = None,
+    manifest: ManifestPath = MANIFEST,
+    stage: Stage = None,
+    param: Params = [],  # noqa: B006
+    env_file: EnvFile = None,
+    pass_env: PassEnv = [],  # noqa: B006
+    runtime: RuntimeName = options.Runtime.WORKERS,
+    inline: Inline = False,
+    python: Python = "",
+) -> None:
+    """Call one function once, without a server: its answer on standard output, its log on standard error.
+
+    The exit code is 1 when the function failed.
+    """
+    service = options.loaded(Source(manifest, stage, param))
+    function = service.function(name)
+    if function is None:
+        options.refuse(f"there is no function {name!r}; there are {', '.join(service.functions)}")
+    payload = _payload(data, event)
+    settings = Settings(python=python, extra=options.added_environment(env_file, pass_env))
+    containers = options.containers(options.Runtime.INLINE if inline else runtime, service, settings)
+    invocation = Invocation(ids.invocation(), payload)
+    outcome = asyncio.run(_once(containers, function, invocation))
+    outcome.log = b"" if outcome.shown else outcome.log
+    sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).text())
+    console.write(outcome.payload.decode(errors="replace") + "\n")
+    raise typer.Exit(0 if outcome.fault is None else 1)
+
+
+def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
+    """List the routes of a manifest: method, path, function, timeout."""
+    service = options.loaded(Source(manifest, stage, param))
+    console.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
+
+
+def logs(function: FUNCTION = None, follow: Follow = False, port: Port = 8080) -> None:
+    """Print the log of a running emulator: START, the function's lines, END and REPORT."""
+    # Ctrl-C is how a person stops following: no error, wherever it arrives.
+    with contextlib.suppress(KeyboardInterrupt):
+        _print_logs(function, port, follow=follow)
+
+
+def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
+    after = 0
+    while True:
+        query = {"after": str(after), **({"function": function} if function else {})}
+        told = _ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
+        console.write("".join(entry["text"] for entry in told["entries"]))
+        after = told["last"]
+        if not follow:
+            return
+        time.sleep(0.3)
+
+
+def schedules(run: Run = None, port: Port = 8080) -> None:
+    """List the schedules of a running emulator, or call one's function now."""
+    if run is not None:
+        told = _ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
+        console.write(json.dumps(told) + "\n")
+        return
+    for one in _ask("GET", port, "/_emulator/schedules")["schedules"]:
+        state = "" if one["enabled"] else "  (disabled)"
+        console.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
+
+
+def describe(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
+    """Print an OpenAPI 3.1 document of a manifest's routes."""
+    service = options.loaded(Source(manifest, stage, param))
+    console.write(json.dumps(openapi.document(service), indent=2) + "\n")
+
+
+def _payload(data: str | None, event: Path | None) -> bytes:
+    if data is not None and event is not None:
+        options.refuse("--data and --event are two events: give one")
+    try:
+        text = data if event is None else sys.stdin.read() if str(event) == "-" else event.read_text(encoding="utf-8")
+        json.loads(text or "{}")
+    except OSError as error:
+        options.refuse(f"{event}: {error.strerror}")
+    except ValueError as error:
+        options.refuse(f"the event is not JSON: {error}")
+    return (text or "{}").encode()
+
+
+async def _once(containers: Containers, function: Function, invocation: Invocation) -> Outcome:
+    await containers.start()
+    try:
+        return await containers.invoke(function, invocation)
+    finally:
+        await containers.stop()
+
+
+def _ask(method: str, port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        told = json.loads(response.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        options.refuse(f"no emulator answers on port {port}")
+    finally:
+        connection.close()
+    if response.status != 200:
+        options.refuse(str(told.get("message") or told.get("errorMessage") or told))
+    return told

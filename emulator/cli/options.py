@@ -1,0 +1,79 @@
+"""The options that commands share, and what they have in common to do with them."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from emulator.containers import Containers, environment, ric
+from emulator.containers.inline import InlineContainers
+from emulator.containers.ric import RuntimeClient
+from emulator.containers.worker import Worker
+from emulator.containers.workers import Settings, WorkerContainers
+from emulator.manifest.document import ManifestError
+from emulator.manifest.loader import Source
+from emulator.manifest.model import Manifest
+
+
+class Runtime(enum.StrEnum):
+    """What runs the functions."""
+
+    WORKERS = "workers"
+    RIC = "ric"
+    INLINE = "inline"
+
+
+ManifestPath = Annotated[Path, typer.Option("--manifest", help="The service's serverless.yml.")]
+Stage = Annotated[str | None, typer.Option(help="What ${opt:stage} and ${sls:stage} mean in the manifest.")]
+Params = Annotated[list[str], typer.Option("--param", help="NAME=VALUE for ${param:NAME}; 'ssm:/a=b' for ${ssm:/a}.")]
+EnvFile = Annotated[Path | None, typer.Option(help="A file of NAME=VALUE lines for every function's environment.")]
+PassEnv = Annotated[list[str], typer.Option(help="A variable of this shell that functions see too; 'AWS_*' for many.")]
+RuntimeName = Annotated[
+    Runtime,
+    typer.Option(help="workers: processes of their own. ric: Amazon's runtime client in them. inline: no processes."),
+]
+Inline = Annotated[bool, typer.Option("--inline", help="The same as --runtime inline: for a debugger's breakpoints.")]
+Python = Annotated[str, typer.Option(help="The Python that runs the functions; by default the emulator's own.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; for a server 0 takes any free one.")]
+
+MANIFEST = Path("serverless.yml")
+
+
+def refuse(message: str) -> NoReturn:
+    """End with one line that says what is wrong."""
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def warn(message: str) -> None:
+    """Say what is odd, and go on."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def loaded(source: Source) -> Manifest:
+    """The manifest, or the end."""
+    try:
+        return source.load()
+    except ManifestError as error:
+        refuse(str(error))
+
+
+def added_environment(env_file: Path | None, pass_env: list[str]) -> dict[str, str]:
+    """What comes into every function's environment besides the manifest's."""
+    try:
+        return {**environment.passed(pass_env), **(environment.read(env_file) if env_file else {})}
+    except environment.EnvFileError as error:
+        refuse(str(error))
+
+
+def containers(runtime: Runtime, manifest: Manifest, settings: Settings) -> Containers:
+    """What runs the functions of this manifest."""
+    if runtime is Runtime.INLINE:
+        return InlineContainers(manifest, settings.extra, max(40, settings.max_containers))
+    if runtime is Runtime.RIC and not settings.python and not ric.available():
+        refuse("--runtime ric needs Amazon's runtime client: pip install awslambdaric")
+    return WorkerContainers(manifest, settings, RuntimeClient if runtime is Runtime.RIC else Worker)

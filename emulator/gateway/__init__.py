@@ -1,0 +1,1 @@
+"""API Gateway: from a request to an event, from an answer to a response."""

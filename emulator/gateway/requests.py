@@ -1,0 +1,77 @@
+"""One HTTP request as the gateway sees it, before it becomes an event."""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from emulator.service import ids
+
+HEADER_LIMIT = 10_240
+"""The most bytes of request line and headers together."""
+
+_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request with its whole body."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: list[tuple[bytes, bytes]]
+    source_ip: str
+    protocol: str
+    body: bytes
+    id: str
+    trace_id: str
+    epoch: float
+    port: int
+
+    @property
+    def path(self) -> str:
+        """The path percent-decoded, as the gateway hands it on."""
+        return unquote(self.raw_path) if "%" in self.raw_path else self.raw_path
+
+
+def of(scope: Any, body: bytes) -> Request:
+    """The request of an ASGI scope; every one gets an id of its own."""
+    now = time.time()
+    client = scope.get("client")
+    return Request(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=scope["headers"],
+        source_ip=client[0] if client else "127.0.0.1",
+        protocol=f"HTTP/{scope['http_version']}",
+        body=body,
+        id=ids.request(),
+        trace_id=ids.trace(now),
+        epoch=now,
+        port=scope["server"][1] if scope.get("server") else 80,
+    )
+
+
+def head_size(scope: Any) -> int:
+    """The bytes of the request line and the headers, as they came over the wire."""
+    query = len(scope["query_string"])
+    size = len(scope["method"]) + len(scope["raw_path"]) + query + (query > 0) + len(" HTTP/1.1\r\n") + 1
+    for name, value in scope["headers"]:
+        size += len(name) + len(value) + 4
+    return size
+
+
+def body_text(body: bytes, content_type: str) -> tuple[str, bool]:
+    """A body as an event carries it: text, or with the flag set base64. Nothing is lost either way."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind or kind.startswith(_TEXT) or kind.endswith(("+json", "+xml")):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(body).decode(), True

@@ -1,0 +1,76 @@
+"""Routes found by method and path: literal segments before {parameters}, those before {greedy+}, `*` last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from emulator.manifest.model import Route
+
+Match = tuple[Route, dict[str, str]]
+
+
+class Router:
+    """The routes of one API, ordered so that the first that fits is the one that AWS would take."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.literal: dict[tuple[str, str], Route] = {}
+        self.patterns: list[tuple[list[str], Route]] = []  # and the literal ones, for encoded requests
+        self.default: Route | None = None
+        for route in sorted(routes, key=_precedence):
+            if route.path == "*":
+                self.default = route
+                continue
+            self.patterns.append((route.path.split("/")[1:], route))
+            if "{" not in route.path:
+                self.literal[route.method, route.path] = route
+
+    def match(self, method: str, raw_path: str) -> Match | None:
+        """The route for a request and its path parameters, each percent-decoded by itself."""
+        if "%" not in raw_path:
+            route = self.literal.get((method, raw_path)) or self.literal.get(("ANY", raw_path))
+            if route:
+                return route, {}
+        segments = raw_path.split("/")[1:]
+        for pattern, candidate in self.patterns:
+            if candidate.method in (method, "ANY"):
+                parameters = _fit(pattern, segments)
+                if parameters is not None:
+                    return candidate, parameters
+        return (self.default, {}) if self.default else None
+
+
+def _precedence(route: Route) -> tuple[list[tuple[int, str]], bool]:
+    """Sorts a more exact path before a less exact one, and on the same path a named method before ANY."""
+    ranks = [(_rank(segment), "" if "{" in segment else segment) for segment in route.path.split("/")[1:]]
+    return ranks, route.method == "ANY"
+
+
+def _rank(segment: str) -> int:
+    if segment.endswith("+}"):
+        return 2
+    return 1 if "{" in segment else 0
+
+
+def _fit(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
+    greedy = pattern[-1].endswith("+}")
+    if len(segments) != len(pattern) and not (greedy and len(segments) > len(pattern)):
+        return None
+    parameters: dict[str, str] = {}
+    for index, expected in enumerate(pattern):
+        if expected.endswith("+}"):
+            rest = segments[index:]
+            if not any(rest):
+                return None
+            parameters[expected[1:-2]] = "/".join(map(_decoded, rest))
+        elif expected.startswith("{"):
+            if not segments[index]:
+                return None
+            parameters[expected[1:-1]] = _decoded(segments[index])
+        elif _decoded(segments[index]) != expected:
+            return None
+    return parameters
+
+
+def _decoded(segment: str) -> str:
+    return unquote(segment) if "%" in segment else segment

@@ -1,0 +1,1 @@
+"""serverless.yml: read, checked and turned into a model."""

@@ -1,0 +1,163 @@
+"""From the text of serverless.yml to a Manifest: every error with file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.manifest import document, known_keys
+from emulator.manifest.document import Document, ManifestError
+from emulator.manifest.model import Function, Manifest
+from emulator.manifest.section import Section
+from emulator.manifest.triggers import Triggers
+from emulator.manifest.variables import Resolver, Sources
+
+DEFAULT_TIMEOUT = 6
+DEFAULT_MEMORY = 1024
+MAX_TIMEOUT = 900
+MAX_MEMORY = 10240
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the manifest comes from, so that it can be read again when its file has changed."""
+
+    path: Path
+    stage: str | None = None
+    params: Sequence[str] = ()
+
+    def load(self) -> Manifest:
+        """Read it; a ManifestError says what is wrong."""
+        given = {}
+        for param in self.params:
+            name, equals, value = param.partition("=")
+            if not equals:
+                raise ManifestError(f"--param {param!r} must be NAME=VALUE", self.path)
+            given[name] = value
+        return load(self.path, {} if self.stage is None else {"stage": self.stage}, given)
+
+
+def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | None = None) -> Manifest:
+    """Read a manifest and everything it includes; the first thing wrong with it raises a ManifestError."""
+    path = path.resolve()
+    source = document.read(path)
+    if not isinstance(source.data, dict):
+        raise source.error("is empty" if source.data is None else "must be an object of settings")
+    resolver = Resolver(source, Sources(os.environ, options, params or {}))
+    return _Loader(source, resolver).manifest()
+
+
+class _Loader:
+    def __init__(self, source: Document, resolver: Resolver) -> None:
+        self.source = source
+        self.resolver = resolver
+        self.warnings: list[str] = []
+        self._join_functions()
+        self.top = Section(source, resolver, ())
+        self.top.check(known_keys.SERVICE)
+        self.provider = Section(source, resolver, ("provider",))
+        self.provider.check(known_keys.PROVIDER)
+        self.service = self._service()
+        self.stage = str(resolver.text("${sls:stage}", ("provider", "stage")))
+        self.region = self.provider.string("region", str(resolver.text("${aws:region}", ("provider",))))
+        self.environment = self._environment(self.provider)
+
+    def manifest(self) -> Manifest:
+        section = Section(self.source, self.resolver, ("functions",))
+        functions = {name: self._function(name) for name in section.data}
+        triggers = Triggers(self.source, self.resolver, functions, self.provider)
+        triggers.read()
+        return Manifest(
+            path=self.source.path,
+            service=self.service,
+            stage=self.stage,
+            region=self.region,
+            functions=functions,
+            routes=tuple(triggers.routes),
+            cors=triggers.cors,
+            payload=triggers.payload,
+            authorizers=triggers.authorizers,
+            schedules=tuple(triggers.schedules),
+            files=(self.source.path, *self.resolver.files),
+            warnings=(*self.warnings, *triggers.warnings),
+        )
+
+    def _join_functions(self) -> None:
+        """`functions` may be a list of objects, usually one for each included file: from here on it is one."""
+        parts = self.source.data.get("functions")
+        if not isinstance(parts, list):
+            return
+        joined: dict[str, Any] = {}
+        for index, raw in enumerate(parts):
+            part = self.resolver.value(raw, ("functions", index))
+            if not isinstance(part, dict):
+                raise self.source.error(
+                    "functions: must be objects, each of functions by their names", ("functions", index)
+                )
+            joined |= part
+            for place, line in list(self.source.lines.items()):
+                if place[:2] == ("functions", index):
+                    self.source.lines[("functions", *place[2:])] = line
+        self.source.data["functions"] = joined
+
+    def _service(self) -> str:
+        value = self.resolver.value(self.top.data.get("service"), ("service",))
+        name = value.get("name") if isinstance(value, dict) else value
+        if not isinstance(name, str) or not name:
+            raise self.top.error("a manifest needs the name of its service", "service")
+        return name
+
+    def _function(self, name: str) -> Function:
+        section = Section(self.source, self.resolver, ("functions", name))
+        section.check(known_keys.FUNCTION)
+        handler = section.string("handler")
+        if "." not in handler.strip("."):
+            raise section.error(
+                f"must name a module and a function in it, as in app.handler, not {handler!r}", "handler"
+            )
+        provider = self.provider
+        return Function(
+            name=name,
+            full_name=section.string("name", f"{self.service}-{self.stage}-{name}"),
+            handler=handler,
+            timeout=section.integer(
+                "timeout", provider.integer("timeout", DEFAULT_TIMEOUT, 1, MAX_TIMEOUT), 1, MAX_TIMEOUT
+            ),
+            memory_size=section.integer(
+                "memorySize", provider.integer("memorySize", DEFAULT_MEMORY, 128, MAX_MEMORY), 128, MAX_MEMORY
+            ),
+            environment={**self.environment, **self._environment(section)},
+            region=self.region,
+            runtime=section.string("runtime", provider.string("runtime", "python3.13")),
+            line=self.source.line(section.place) or 1,
+        )
+
+    def _environment(self, section: Section) -> dict[str, str]:
+        raw = section.data.get("environment") or {}
+        if not isinstance(raw, dict):
+            raise section.error("must be an object of names and values", "environment")
+        values: dict[str, str] = {}
+        for name, value in raw.items():
+            if isinstance(value, dict):
+                values[name] = self._placeholder(section, name, value)
+            elif isinstance(value, list):
+                raise section.error("an environment variable cannot be a list", "environment", name)
+            elif value is not None:
+                values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        return values
+
+    def _placeholder(self, section: Section, name: str, value: dict[str, Any]) -> str:
+        """What stands for a value that only CloudFormation knows."""
+        kind, target = next(iter(value.items()), ("", ""))
+        if len(value) != 1 or not (kind == "Ref" or kind.startswith("Fn::")):
+            raise section.error("an environment variable cannot be an object", "environment", name)
+        text = ".".join(map(str, target)) if isinstance(target, list) else str(target)
+        line = self.source.line((*section.place, "environment", name))
+        self.warnings.append(
+            f"{self.source.path}:{line}: {name} is {kind} {text}, which only CloudFormation can resolve: "
+            f"the functions see a placeholder (or what --env-file and --pass-env give them)"
+        )
+        return f"<{kind}:{text}>"

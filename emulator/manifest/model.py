@@ -1,0 +1,136 @@
+"""serverless.yml as frozen dataclasses: the only table of functions, routes and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from emulator.manifest.variables import ACCOUNT_ID
+
+ApiKind = Literal["httpApi", "http"]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function: what runs, for how long, with how much memory, in which environment."""
+
+    name: str
+    full_name: str
+    handler: str
+    timeout: int
+    """Seconds."""
+    memory_size: int
+    """Megabytes."""
+    environment: Mapping[str, str] = field(hash=False)
+    region: str
+    runtime: str
+    line: int
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN, as AWS would spell it."""
+        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.full_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One HTTP event of a function; the method may be ANY, the path may be `*`."""
+
+    method: str
+    path: str
+    function: Function
+    kind: ApiKind
+    line: int
+    authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
+    cors: bool = False
+    """Of a REST API's route: whether a preflight is answered for it."""
+
+    @property
+    def key(self) -> str:
+        """The route key: `POST /pets/{id}`, or `$default` for the catch-all."""
+        return "$default" if self.path == "*" else f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What the gateway answers to other origins."""
+
+    allowed_origins: tuple[str, ...]
+    allowed_methods: tuple[str, ...]
+    allowed_headers: tuple[str, ...]
+    exposed_headers: tuple[str, ...] = ()
+    max_age: int | None = None
+    allow_credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAuthorizer:
+    """A Lambda authorizer of type REQUEST."""
+
+    name: str
+    function: Function
+    identity_source: tuple[str, ...]
+    ttl: int
+    simple_responses: bool
+    payload_version: str = "2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class JwtAuthorizer:
+    """A JWT authorizer: who issues the tokens, and for whom."""
+
+    name: str
+    issuer: str
+    audience: tuple[str, ...]
+    identity_source: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One rate or cron expression on which a function runs."""
+
+    name: str
+    function: Function
+    expression: str
+    enabled: bool
+    input: Any = field(hash=False)
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that the emulator takes from one serverless.yml."""
+
+    path: Path
+    service: str
+    stage: str
+    region: str
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+    cors: Cors | None
+    payload: str
+    """The payload format of the HTTP API, 2.0 or 1.0."""
+    authorizers: Mapping[str, RequestAuthorizer | JwtAuthorizer]
+    schedules: tuple[Schedule, ...]
+    files: tuple[Path, ...]
+    """Every file that was read: a change in one of them is a change of the manifest."""
+    warnings: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the handlers' module paths begin."""
+        return self.path.parent
+
+    def function(self, name: str) -> Function | None:
+        """A function by its short name, full name, ARN or partial ARN, with or without a qualifier."""
+        if name.startswith("arn:"):
+            name = ":".join(name.split(":")[6:])
+        elif ":function:" in name:
+            name = name.split(":function:", 1)[1]
+        name = name.split(":", 1)[0]
+        if name in self.functions:
+            return self.functions[name]
+        return next((one for one in self.functions.values() if one.full_name == name), None)

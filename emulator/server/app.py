@@ -1,0 +1,64 @@
+"""The whole application: the gateway for every request but those to the emulator itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from emulator.gateway.gateway import Gateway
+from emulator.manifest.document import ManifestError
+from emulator.server import invoke_api, management
+from emulator.server.invoke_api import InvokeApi, ServiceError
+from emulator.server.management import Management
+from emulator.service.console import Console
+from emulator.service.functions import Functions
+
+OWN = (invoke_api.PREFIX, management.PREFIX)
+"""Paths that no function is ever asked for."""
+
+
+class Application:
+    """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan."""
+
+    def __init__(self, gateway: Gateway, functions: Functions, console: Console) -> None:
+        self.gateway = gateway
+        self.functions = functions
+        self.console = console
+        self.invoke_api = InvokeApi(gateway)
+        self.starlette = Starlette(
+            lifespan=self._lifespan,
+            routes=[*self.invoke_api.routes(), *Management(gateway).routes()],
+            exception_handlers={ServiceError: _service_error, ManifestError: _manifest_error},
+        )
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and not scope["path"].startswith(OWN):
+            return self.gateway(scope, receive, send)
+        return self.starlette(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        await self.functions.containers.start()
+        self.gateway.schedules.start(self.gateway.manifest)
+        yield
+        # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.gateway.schedules.stop()
+            await self.invoke_api.drain()
+            await self.functions.containers.stop()
+        self.console.flush()
+
+
+async def _service_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return error.response()
+
+
+async def _manifest_error(_: Request, error: Exception) -> Response:
+    return JSONResponse({"Type": "Service", "Message": str(error)}, 500, {"x-amzn-ErrorType": "ServiceException"})

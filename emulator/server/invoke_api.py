@@ -1,0 +1,183 @@
+"""Lambda's Invoke API, as boto3 and the aws command line speak it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from emulator.containers import Fault, Outcome
+from emulator.gateway.bodies import MAX_BODY
+from emulator.gateway.gateway import Gateway
+from emulator.manifest.model import Function
+from emulator.runtime.handlers import MAX_PAYLOAD
+from emulator.service import ids
+from emulator.service.logs import stamp
+
+PREFIX = "/2015-03-31/functions"
+MAX_EVENT_PAYLOAD = 1_048_576
+"""Lambda's limit for asynchronous invocations, in bytes."""
+
+
+class ServiceError(Exception):
+    """An error of the service itself, with the type that AWS gives it."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+    def response(self) -> JSONResponse:
+        """The error as botocore reads it."""
+        headers = {"x-amzn-ErrorType": self.kind, "x-amzn-RequestId": ids.invocation()}
+        # Lambda's own services disagree on the capital letter: botocore takes either.
+        body = {"Type": "User", "Message": str(self), "message": str(self)}
+        return JSONResponse(body, self.status, headers)
+
+
+class InvokeApi:
+    """Invocations by name, and what can be asked about functions."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.functions = gateway.functions
+        self.background: set[asyncio.Task[Outcome]] = set()
+
+    def routes(self) -> list[Route]:
+        """The routes of the API."""
+        return [
+            Route(f"{PREFIX}/", self.list, methods=["GET"]),
+            Route(PREFIX, self.list, methods=["GET"]),
+            Route(f"{PREFIX}/{{name}}", self.get, methods=["GET"]),
+            Route(f"{PREFIX}/{{name}}/configuration", self.configuration, methods=["GET"]),
+            Route(f"{PREFIX}/{{name}}/invocations", self.invoke, methods=["POST"]),
+        ]
+
+    async def invoke(self, request: Request) -> Response:
+        """Invoke: wait for the answer, or with the type Event do not, or with DryRun do nothing."""
+        function = self._function(request)
+        kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
+        if kind not in ("RequestResponse", "Event", "DryRun"):
+            raise ServiceError(400, "InvalidParameterValueException", f"{kind!r} is not an invocation type")
+        payload = await _payload(request, MAX_EVENT_PAYLOAD if kind == "Event" else MAX_PAYLOAD)
+        context = _client_context(request.headers.get("x-amz-client-context", ""))
+        if kind == "DryRun":
+            return Response(status_code=204)
+        request_id = ids.invocation()
+        headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": "$LATEST"}
+        call = self._call(function, payload, context, request_id)
+        if kind == "Event":
+            task = asyncio.ensure_future(call)
+            self.background.add(task)
+            task.add_done_callback(self.background.discard)
+            return Response(status_code=202, headers=headers)
+        outcome = await call
+        if outcome.fault is Fault.THROTTLED:
+            raise ServiceError(429, "TooManyRequestsException", "Rate Exceeded.")
+        if outcome.fault is not None:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        if request.headers.get("x-amz-log-type") == "Tail":
+            tail = self.functions.logs.of(request_id)
+            headers["X-Amz-Log-Result"] = base64.b64encode(tail).decode()
+        return Response(outcome.payload, headers=headers, media_type="application/json")
+
+    async def _call(self, function: Function, payload: bytes, context: str, request_id: str) -> Outcome:
+        outcome = await self.functions.invoke(function, payload, client_context=context, request_id=request_id)
+        told = "ok" if outcome.fault is None else outcome.fault.value
+        self.gateway.console.line(f"INVOKE  {function.full_name}  {told}  {outcome.duration:.1f} ms  {function.name}")
+        return outcome
+
+    async def list(self, _: Request) -> Response:
+        """ListFunctions."""
+        found = [_configuration(function) for function in self.gateway.manifest.functions.values()]
+        return JSONResponse({"Functions": found, "NextMarker": None})
+
+    async def get(self, request: Request) -> Response:
+        """GetFunction."""
+        function = self._function(request)
+        code = {"RepositoryType": "local", "Location": self.gateway.manifest.folder.as_uri()}
+        return JSONResponse({"Configuration": _configuration(function), "Code": code, "Tags": {}})
+
+    async def configuration(self, request: Request) -> Response:
+        """GetFunctionConfiguration."""
+        return JSONResponse(_configuration(self._function(request)))
+
+    async def drain(self) -> None:
+        """Let the asynchronous invocations finish."""
+        if self.background:
+            await asyncio.wait(self.background)
+
+    def _function(self, request: Request) -> Function:
+        self.gateway.refresh()
+        name = request.path_params["name"]
+        function = self.gateway.manifest.function(name)
+        if function is None:
+            arn = name if name.startswith("arn:") else f"{self._arn_base()}{name}"
+            raise ServiceError(404, "ResourceNotFoundException", f"Function not found: {arn}")
+        return function
+
+    def _arn_base(self) -> str:
+        functions = self.gateway.manifest.functions.values()
+        return next((one.arn.removesuffix(one.full_name) for one in functions), "function:")
+
+
+async def _payload(request: Request, limit: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= MAX_BODY:
+            parts.append(part)
+    if size > limit:
+        message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+        raise ServiceError(413, "RequestTooLargeException", message)
+    payload = b"".join(parts)
+    if not payload:
+        return b"{}"
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ServiceError(400, "InvalidRequestContentException", message) from None
+    return payload
+
+
+def _client_context(header: str) -> str:
+    """The client context as JSON on one line, from its base64 header."""
+    if not header:
+        return ""
+    try:
+        context = json.loads(base64.b64decode(header, validate=True))
+    except (binascii.Error, ValueError):
+        context = None
+    if not isinstance(context, dict):
+        message = "Client context must be a valid Base64-encoded JSON object."
+        raise ServiceError(400, "InvalidRequestContentException", message)
+    return json.dumps(context)
+
+
+def _configuration(function: Function) -> dict[str, Any]:
+    return {
+        "FunctionName": function.full_name,
+        "FunctionArn": function.arn,
+        "Runtime": function.runtime,
+        "Role": "arn:aws:iam::123456789012:role/local",
+        "Handler": function.handler,
+        "CodeSize": 0,
+        "Description": "",
+        "Timeout": function.timeout,
+        "MemorySize": function.memory_size,
+        "LastModified": stamp(time.time()).replace("Z", "+0000"),
+        "Version": "$LATEST",
+        "Environment": {"Variables": dict(function.environment)},
+        "PackageType": "Zip",
+        "Architectures": ["x86_64"],
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+    }

@@ -1,0 +1,55 @@
+"""The emulator's own routes: what the subcommands ask a running emulator."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from emulator.gateway.gateway import Gateway
+
+PREFIX = "/_emulator"
+
+
+class Management:
+    """Logs and schedules of a running emulator."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    def routes(self) -> list[Route]:
+        """The routes, all under one prefix that is nobody's."""
+        return [
+            Route(f"{PREFIX}/logs", self.logs, methods=["GET"]),
+            Route(f"{PREFIX}/schedules", self.schedules, methods=["GET"]),
+            Route(f"{PREFIX}/schedules/{{name}}/runs", self.run, methods=["POST"]),
+        ]
+
+    async def schedules(self, _: Request) -> Response:
+        """Every schedule of the manifest."""
+        self.gateway.refresh()
+        found = self.gateway.manifest.schedules
+        shown = [
+            {"name": one.name, "function": one.function.name, "expression": one.expression, "enabled": one.enabled}
+            for one in found
+        ]
+        return JSONResponse({"schedules": shown})
+
+    async def run(self, request: Request) -> Response:
+        """Call a schedule's function now, enabled or not."""
+        self.gateway.refresh()
+        schedule = self.gateway.schedules.known.get(request.path_params["name"])
+        if schedule is None:
+            return JSONResponse({"message": "no such schedule"}, 404)
+        outcome = await self.gateway.schedules.run(schedule)
+        return Response(outcome.payload, 200 if outcome.fault is None else 500, media_type="application/json")
+
+    async def logs(self, request: Request) -> Response:
+        """The log after entry number `after`, of one function or of all."""
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            return JSONResponse({"message": "after must be a number"}, 400)
+        book = self.gateway.functions.logs
+        entries = book.since(int(after), request.query_params.get("function"))
+        lines = [{"number": entry.number, "function": entry.function.name, "text": entry.text()} for entry in entries]
+        return JSONResponse({"last": book.written, "entries": lines})

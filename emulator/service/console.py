@@ -1,0 +1,99 @@
+"""What a person at the terminal sees: the banner, one line per request, what the functions print."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+
+from emulator.manifest.model import Manifest, Route
+
+_COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
+
+
+def visible(text: str) -> str:
+    """Text from outside made harmless: a caller's line breaks and control characters become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class Console:
+    """Writes lines in batches: a busy gateway does not wait for the terminal at every request."""
+
+    DELAY = 0.02
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.coloured = sys.stdout.isatty()
+        self._lines: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def request(self, method: str, path: str, status: int, milliseconds: float, name: str, note: str = "") -> None:
+        """The line of one request."""
+        if self.quiet and status < 500:
+            return
+        colour = _COLOURS.get(status // 100, "")
+        shown = f"\x1b[{colour}m{status}\x1b[0m" if self.coloured and colour else str(status)
+        line = f"{method:<7} {visible(path)}  {shown}  {milliseconds:.1f} ms  {name or '-'}"
+        self.line(f"{line}  ({visible(note)})" if note else line)
+
+    def output(self, name: str, text: str) -> None:
+        """What a function printed, each line with its function's name before it."""
+        for line in text.replace("\u00a0", " ").splitlines():  # Amazon's client indents with hard spaces
+            if line:
+                self.line(f"  {name} | {visible(line.expandtabs())}")
+
+    def line(self, text: str) -> None:
+        """One line, written soon."""
+        self._lines.append(text)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.DELAY, self.flush)
+
+    def flush(self) -> None:
+        """Write what is waiting; a terminal that is gone is no reason to stop serving."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            text = "\n".join(self._lines) + "\n"
+            self._lines.clear()
+            write(text)
+
+
+def write(text: str) -> None:
+    """Write to standard output, whatever its encoding; a reader that went away is ignored."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except UnicodeEncodeError:
+        sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def banner(manifest: Manifest, url: str, runtime: str) -> str:
+    """What stands on the screen once the emulator serves."""
+    count = len(manifest.functions)
+    head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
+    schedules = [
+        f"{schedule.expression}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
+        for schedule in manifest.schedules
+    ]
+    lines = [*route_lines(manifest.routes, manifest.stage), *schedules]
+    return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
+
+
+def route_lines(routes: Iterable[Route], stage: str) -> list[str]:
+    """Routes in columns: method, path, function, timeout."""
+    prefixes = {"httpApi": "", "http": f"/{stage}"}
+    rows = [
+        (route.method, f"{prefixes[route.kind]}{route.path}", route.function.name, f"{route.function.timeout} s")
+        for route in routes
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    return [
+        f"{method:<{widths[0]}}  {path:<{widths[1]}}  {name:<{widths[2]}}  {limit:>5}"
+        for method, path, name, limit in rows
+    ]

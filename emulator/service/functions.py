@@ -1,0 +1,40 @@
+"""Invocations, whoever asks for them: each gets an id, a place in the log, and its output on the screen."""
+
+from __future__ import annotations
+
+from emulator.containers import Containers, Invocation, Outcome
+from emulator.manifest.model import Function
+from emulator.service import ids
+from emulator.service.console import Console
+from emulator.service.logs import Entry, LogBook
+
+
+class Functions:
+    """Runs functions, and keeps what they had to say."""
+
+    def __init__(self, containers: Containers, logs: LogBook, console: Console) -> None:
+        self.containers = containers
+        self.logs = logs
+        self.console = console
+
+    async def invoke(
+        self,
+        function: Function,
+        payload: bytes,
+        trace_id: str = "",
+        *,
+        client_context: str = "",
+        request_id: str | None = None,
+    ) -> Outcome:
+        """Run a function with a JSON payload."""
+        invocation = Invocation(request_id or ids.invocation(), payload, trace_id, client_context)
+        outcome = await self.containers.invoke(function, invocation)
+        entry = self.logs.record(function, invocation.request_id, outcome)
+        self._show(function, outcome, entry)
+        return outcome
+
+    def _show(self, function: Function, outcome: Outcome, entry: Entry) -> None:
+        if outcome.init is not None:
+            self.console.line(f"  {function.name} | cold start, {outcome.init:.0f} ms")
+        if entry.output and not outcome.shown:
+            self.console.output(function.name, entry.output.decode(errors="replace"))

@@ -1,0 +1,113 @@
+"""What functions logged: START, their own lines, END and REPORT, as Lambda writes them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from emulator.containers import Fault, Outcome
+from emulator.manifest.model import Function
+
+TAIL = 4096
+"""Bytes that the Invoke API returns of a log."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One invocation in the log; put into words when somebody reads it."""
+
+    number: int
+    epoch: float
+    function: Function
+    request_id: str
+    fault: Fault | None
+    output: bytes
+    duration: float
+    init: float | None
+    memory: int
+
+    def text(self) -> str:
+        """All lines, each ended by a line break."""
+        output = self.output.decode(errors="replace")
+        if output and not output.endswith("\n"):
+            output += "\n"
+        start = f"START RequestId: {self.request_id} Version: $LATEST\n"
+        return f"{start}{output}{self._fault()}END RequestId: {self.request_id}\n{self.report()}\n"
+
+    def report(self) -> str:
+        """The REPORT line: every figure as measured, billed in whole milliseconds."""
+        billed = math.ceil(self.duration + (self.init or 0))
+        parts = [
+            f"REPORT RequestId: {self.request_id}",
+            f"Duration: {self.duration:.2f} ms",
+            f"Billed Duration: {billed} ms",
+            f"Memory Size: {self.function.memory_size} MB",
+            f"Max Memory Used: {math.ceil(self.memory / 1024)} MB",
+        ]
+        if self.init is not None:
+            parts.append(f"Init Duration: {self.init:.2f} ms")
+        if self.fault is Fault.TIMED_OUT:
+            parts.append("Status: timeout")
+        return "\t".join(parts) + "\t"
+
+    def _fault(self) -> str:
+        if self.fault is Fault.TIMED_OUT:
+            return f"{stamp(self.epoch)} {self.request_id} Task timed out after {self.function.timeout:.2f} seconds\n"
+        if self.fault is Fault.EXITED:
+            return f"RequestId: {self.request_id} Error: Runtime exited\n"
+        return ""
+
+    def tail(self) -> bytes:
+        """The end of the log, as the Invoke API returns it."""
+        return self.text().encode()[-TAIL:]
+
+
+class LogBook:
+    """The latest invocations, bounded in number and in bytes."""
+
+    ENTRIES = 1000
+    BYTES = 8 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.written = 0
+        self._bytes = 0
+
+    def record(self, function: Function, request_id: str, outcome: Outcome) -> Entry:
+        """Keep an invocation, and drop the oldest ones that are too many."""
+        self.written += 1
+        entry = Entry(
+            self.written,
+            time.time(),
+            function,
+            request_id,
+            outcome.fault,
+            outcome.log,
+            outcome.duration,
+            outcome.init,
+            outcome.memory,
+        )
+        self.entries.append(entry)
+        self._bytes += len(entry.output)
+        while len(self.entries) > self.ENTRIES or self._bytes > self.BYTES:
+            self._bytes -= len(self.entries.popleft().output)
+        return entry
+
+    def of(self, request_id: str) -> bytes:
+        """The end of one invocation's log, which must be among the latest."""
+        return next((entry.tail() for entry in reversed(self.entries) if entry.request_id == request_id), b"")
+
+    def since(self, number: int, name: str | None = None) -> list[Entry]:
+        """The entries after this number, of one function or of all."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.number > number and (name is None or name in (entry.function.name, entry.function.full_name))
+        ]
+
+
+def stamp(epoch: float) -> str:
+    """A time as Lambda's log has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch)) + f".{int(epoch * 1000) % 1000:03d}Z"

@@ -1,0 +1,1 @@
+"""PostgreSQL and the engines that speak its protocol."""

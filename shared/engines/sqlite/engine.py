@@ -1,0 +1,294 @@
+"""SQLite files: reads side by side, one writer.
+
+Reads take a connection from a small pool, so any number of them run beside each other and beside the writer (WAL).
+The one write connection belongs to whoever called `begin` and has not yet called `release`; `begin` takes the lock
+across processes first, and checkpoints and the write connection's close happen under it too.
+
+What becomes of files that are deleted, replaced or damaged under the process is told in `connections`.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import apsw
+from peewee import PeeweeException
+from playhouse.apsw_ext import APSWDatabase
+
+from shared import clock, errors
+from shared.config import Settings
+from shared.engines import Bindings, Row
+from shared.engines.sqlite.connections import Connections, open_lock
+from shared.engines.sqlite.errors import busy, outcome_unknown
+from shared.engines.sqlite.files import path_in
+from shared.engines.sqlite.process_lock import ProcessLock
+from shared.engines.sqlite.readers import Readers
+from shared.models import SQLITE_MODELS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_BUSY_PAUSE = 0.002  # seconds between two looks at a lock that a foreign program holds
+_CHECKPOINT_PAGES = 1000  # pages in the log between two checkpoints, SQLite's own default
+_CLOSE_PATIENCE = 1.0  # seconds that closing waits for the lock across processes
+
+
+class SqliteEngine:
+    """One SQLite file. Methods may be called by any thread; `begin` to `release` by one at a time."""
+
+    kind = "sqlite"
+    models = SQLITE_MODELS
+    savepoints = True
+    gathers = False
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened before the first use. Raises `ConfigurationError`."""
+        self.path = path_in(settings.database_url)
+        pragmas: tuple[tuple[str, str | int], ...] = (
+            ("journal_mode", "WAL"),
+            ("synchronous", settings.synchronous),
+            ("cache_size", -64000),  # in KiB: 64 MB
+            ("temp_store", "MEMORY"),
+            ("foreign_keys", "ON"),
+        )
+        self._busy_timeout_ms = settings.busy_timeout_ms
+        self._connections = Connections(self.path, pragmas, settings.busy_timeout_ms)
+        self._lock: ProcessLock | None = None
+        self._log_pages = 0
+        self._next_checkpoint = _CHECKPOINT_PAGES
+        self._closing = threading.Lock()
+        self._closed = False
+        self._process = os.getpid()
+        self.dialect = _Dialect(self)
+
+    def connect(self) -> apsw.Connection:
+        """A new connection with every pragma set, to a file that is not known to be damaged."""
+        connections = self._connections
+        if not (connections.in_place() and connections.log_in_place()):
+            connections.renew()
+        connection = connections.connect()
+        try:
+            connections.check(connection)
+        except BaseException as error:
+            connection.close(True)
+            raise self.failure(error) or error from error
+        return connection
+
+    def exists(self) -> bool:
+        """Whether the database was made already; raises where it was made and is gone, or was emptied."""
+        return self._connections.exists()
+
+    def _check_open(self) -> None:
+        if self._closed or self._process != os.getpid():
+            raise errors.DatabaseClosedError
+
+    # --- reads
+
+    def _readers(self) -> Readers:
+        self._check_open()
+        connections = self._connections
+        if not connections.in_place():
+            connections.renew()
+        return connections.readers
+
+    def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
+        """Every row of a read."""
+        readers = self._readers()
+        connection = readers.take()
+        try:
+            rows: list[Row] = connection.execute(statement, bindings).fetchall()
+        except apsw.Error as error:
+            raise self._read_failure(error, readers, connection) from error
+        readers.give_back(connection)
+        return rows
+
+    def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
+        """What `read` makes of the rows, given one after the other; leaving early is fine and pins no old state."""
+        with self._reading() as connection:
+            cursor = connection.execute(statement, bindings)
+            try:
+                return read(cursor)
+            finally:
+                cursor.close(True)
+
+    def snapshot(self, read: Callable[[apsw.Connection], T]) -> T:
+        """What `read` makes of a connection inside a read transaction."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                return read(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        readers = self._readers()
+        connection = readers.take()
+        try:
+            yield connection
+        except apsw.Error as error:
+            raise self._read_failure(error, readers, connection) from error
+        except BaseException:
+            readers.give_back(connection)
+            raise
+        readers.give_back(connection)
+
+    def _read_failure(self, error: apsw.Error, readers: Readers, connection: apsw.Connection) -> Exception:
+        failure = self._connections.failure(error, connection.system_errno)
+        readers.discard(connection)
+        return failure or error
+
+    # --- the one writer
+
+    def begin(self, deadline: float) -> apsw.Connection:
+        """Take the lock across processes, then SQLite's own, waiting for a foreign program's outside of ours."""
+        while True:
+            lock = self._process_lock()
+            if not lock.acquire(deadline):
+                raise busy()
+            connections = self._connections
+            try:
+                if not (connections.in_place() and connections.log_in_place()):
+                    connections.follow()
+                connection = connections.open_writer(self._log_grew)
+                connection.set_busy_timeout(0)
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                finally:
+                    connection.set_busy_timeout(self._busy_timeout_ms)
+                return connection
+            except (apsw.BusyError, errors.DatabaseBusyError):
+                lock.release()
+                if clock.elapsed() >= deadline:
+                    raise busy() from None
+                time.sleep(_BUSY_PAUSE)
+            except BaseException as error:
+                failure = self.failure(error)
+                lock.release()
+                raise failure or error from error
+
+    @contextmanager
+    def exclusive(self, deadline: float) -> Iterator[None]:
+        """Keep every other process's writer out, with no transaction open: for migrations."""
+        lock = self._process_lock()
+        if not lock.acquire(deadline):
+            raise busy()
+        connections = self._connections
+        try:
+            if not (connections.in_place() and connections.log_in_place()):
+                connections.follow()
+            yield
+            lock.mark()
+        except (apsw.Error, PeeweeException, OSError) as error:
+            raise self.failure(error) or error from error
+        finally:
+            lock.release()
+
+    def single(self) -> None:
+        """A transaction of one write is as good as one of many."""
+
+    def commit(self) -> None:
+        """Commit; raises what `failure` made of the driver's error, its outcome unknown where it is."""
+        writer = self._connections.writer
+        assert writer is not None
+        try:
+            writer.execute("COMMIT")
+        except apsw.Error as error:
+            failure = self.failure(error)
+            if failure is not None:
+                failure.outcome_unknown = outcome_unknown(error)
+            raise failure or error from error
+
+    def in_transaction(self) -> bool:
+        """Whether the write transaction is open."""
+        writer = self._connections.writer
+        return writer is not None and writer.in_transaction
+
+    def rollback(self) -> None:
+        """Undo, and leave a connection that cannot even do that."""
+        try:
+            writer = self._connections.writer
+            if writer is not None and writer.in_transaction:
+                writer.execute("ROLLBACK")
+        except apsw.Error:
+            log.exception("rollback failed: opening a new connection")
+            self._connections.drop_writer()
+
+    def tidy(self) -> None:
+        """Move the log into the database when it has grown by enough; who still reads in the log is not waited for."""
+        writer = self._connections.writer
+        if self._log_pages < self._next_checkpoint or writer is None:
+            return
+        try:
+            pages, moved = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._next_checkpoint = _CHECKPOINT_PAGES + (0 if moved == pages else pages)
+        except apsw.Error as error:
+            log.warning("checkpoint failed, the next one is tried later: %s", error)
+            self._next_checkpoint = self._log_pages + _CHECKPOINT_PAGES
+
+    def release(self) -> None:
+        """Let the next process in."""
+        assert self._lock is not None
+        self._lock.release()
+
+    def close(self) -> None:
+        """Close what is open; the log is moved into the file by whoever closes last, when the lock is to be had."""
+        self._closed = True
+        self._connections.readers.close()
+        with self._closing:
+            if self._lock is not None:
+                if self._lock.acquire(clock.elapsed() + _CLOSE_PATIENCE):
+                    self._close_writer()
+                self._lock.close()
+                self._lock = None
+
+    def _close_writer(self) -> None:
+        connections = self._connections
+        if connections.writer is not None and connections.in_place() and connections.log_in_place():
+            with suppress(apsw.Error):
+                connections.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        connections.drop_writer()
+
+    def _process_lock(self) -> ProcessLock:
+        self._check_open()
+        if self._lock is None:
+            self._lock = open_lock(self.path)
+        return self._lock
+
+    def _log_grew(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._log_pages = pages
+        return 0
+
+    # --- errors
+
+    def failure(self, error: BaseException) -> errors.DatabaseError | None:
+        """The contract's error for an exception of the writer's or of peewee's."""
+        writer = self._connections.writer
+        by_writer = isinstance(error, apsw.Error) and writer is not None
+        return self._connections.failure(error, writer.system_errno if by_writer and writer else self.dialect.errno)
+
+
+class _Dialect(APSWDatabase):  # type: ignore[misc]
+    """peewee's view of the engine's file: the same connections, with the same pragmas."""
+
+    field_types = APSWDatabase.field_types | {"MOMENT": "TEXT", "SEQUENCE": "INTEGER"}
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        super().__init__(engine.path, lock_type="IMMEDIATE")
+        self._engine = engine
+        self.errno = 0  # the system's error number of the connection that was closed last
+
+    def _connect(self) -> apsw.Connection:
+        connection = self._engine.connect()
+        connection.convert_binding = lambda _cursor, _number, value: str(value)  # the migrations' own datetimes
+        return connection
+
+    def _close(self, conn: apsw.Connection) -> None:
+        self.errno = conn.system_errno
+        super()._close(conn)
