@@ -277,6 +277,7 @@ class Writer:
         while self._queue:
             task = self._queue.popleft()
             task.error, task.done = copy(error), True
+            task.error.__cause__ = error.__cause__  # a copy has none; the log says what the driver said
             if task.wake is not None:
                 task.wake.release()
 

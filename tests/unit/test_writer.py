@@ -468,6 +468,27 @@ def test_who_cannot_begin_is_told_and_the_next_one_leads(
     assert notes_in(engine) == ["b"]
 
 
+def test_the_log_of_a_queued_caller_says_why_its_leader_could_not_connect(
+    engine: Engine,
+    make_writer: MakeWriter,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    writer, begin = make_writer(), engine.begin
+    go = held(writer, threads)
+    futures = waiting(writer, threads, note("a"), note("b"))
+
+    def lose(deadline: float) -> Connection:
+        monkeypatch.setattr(engine, "begin", begin)
+        raise transient() from OSError("connection refused")
+
+    monkeypatch.setattr(engine, "begin", lose)
+    go.set()
+    assert [future.result(WAIT) for future in futures] == ["a", "b"]
+    assert [record.getMessage().endswith("(connection refused)") for record in caplog.records] == [True, True]
+
+
 def test_others_are_written_while_one_waits_for_its_retry(
     engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor
 ) -> None:
