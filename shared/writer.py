@@ -239,7 +239,7 @@ class Writer:
 
     def _lead(self, task: _Task[Any]) -> None:
         """Commit one batch with this task's write in it, and hand the lead on."""
-        if self._company and self._engine.gathers:
+        if self._company and self._engine.waits_for_batch:
             self._gather()
         try:
             connection = self._engine.begin(min(task.deadline, task.queued_at + self._busy_timeout))
@@ -258,11 +258,11 @@ class Writer:
             if len(batch) > 1:
                 batch.sort(key=lambda task: task.order)
             elif batch[0].atomic and not batch[0].repeat:
-                self._engine.single()
+                self._engine.allow_autocommit()
             if self._commit(connection, batch):
                 self._answer(batch)
                 undone = []
-            self._engine.tidy()
+            self._engine.maintain()
         except BaseException:
             self._engine.rollback()  # what an interruption left open
             raise

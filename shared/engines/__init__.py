@@ -47,8 +47,8 @@ class Engine(Protocol):
         """Whether a write that fails is undone by a savepoint; else a failure of the database ends the transaction."""
 
     @property
-    def gathers(self) -> bool:
-        """Whether a batch costs so much beside a write that it waits a moment for those who are about to come."""
+    def waits_for_batch(self) -> bool:
+        """Whether the leader waits a moment for more writes: a batch costs about as much as one write."""
 
     @property
     def dialect(self) -> "Database":
@@ -75,8 +75,8 @@ class Engine(Protocol):
         Where the engine has one writer only, the caller is that from here to `release`.
         """
 
-    def single(self) -> None:
-        """The batch is one atomic write: it may as well be its own transaction."""
+    def allow_autocommit(self) -> None:
+        """The batch is one atomic write: the engine may run its statement without `BEGIN` and `COMMIT`."""
 
     def commit(self) -> None:
         """Make the transaction's writes stand."""
@@ -87,8 +87,8 @@ class Engine(Protocol):
     def in_transaction(self) -> bool:
         """Whether the write transaction is still open: some failures end it, and a single statement needs none."""
 
-    def tidy(self) -> None:
-        """Housekeeping between two transactions; never raises."""
+    def maintain(self) -> None:
+        """Maintenance between two transactions, such as SQLite's checkpoint; never raises."""
 
     def release(self) -> None:
         """The batch is over: let the next writer in."""

@@ -162,7 +162,7 @@ class Target:
         """Change tables, which some engines do outside of transactions only."""
 
         def work(connection: Connection) -> None:
-            self.engine.single()
+            self.engine.allow_autocommit()
             connection.execute(statement)
 
         self._transaction(work)

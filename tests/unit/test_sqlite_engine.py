@@ -172,7 +172,7 @@ def test_the_log_is_moved_into_the_file_between_writes(engine: SqliteEngine, dat
         connection = engine.begin(clock.elapsed() + 1)
         connection.execute("UPDATE session_counts SET sessions = sessions + 1")
         engine.commit()
-        engine.tidy()
+        engine.maintain()
         engine.release()
     log = database.with_name(database.name + "-wal")
     assert log.stat().st_size < 8_000_000  # 3000 commits of a page each would be 12 MB

@@ -243,13 +243,13 @@ def test_a_reading_that_fails_is_told_to_its_caller_alone(
 def singles(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Grows with each batch for which the engine was told that it is a single write."""
     told: list[bool] = []
-    single = engine.single
+    single = engine.allow_autocommit
 
     def noticed() -> None:
         told.append(True)
         single()
 
-    monkeypatch.setattr(engine, "single", noticed)
+    monkeypatch.setattr(engine, "allow_autocommit", noticed)
     return told
 
 

@@ -36,7 +36,7 @@ class PostgresqlEngine:
     kind = "postgresql"
     models = POSTGRESQL_MODELS
     savepoints = False
-    gathers = True
+    waits_for_batch = True
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
@@ -103,7 +103,7 @@ class PostgresqlEngine:
         self._batch = _Batch(self._connections.take(deadline, limit))
         return self._batch
 
-    def single(self) -> None:
+    def allow_autocommit(self) -> None:
         """The batch is one statement: it is its own transaction, and no lock outlives it."""
         self._writing().single = True
 
@@ -123,7 +123,7 @@ class PostgresqlEngine:
         if self._batch is not None:
             self._batch.rollback()
 
-    def tidy(self) -> None:
+    def maintain(self) -> None:
         """Nothing: the server keeps house."""
 
     def release(self) -> None:

@@ -44,7 +44,7 @@ class SqliteEngine:
     kind = "sqlite"
     models = SQLITE_MODELS
     savepoints = True
-    gathers = False
+    waits_for_batch = False
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before the first use. Raises `ConfigurationError`."""
@@ -190,8 +190,8 @@ class SqliteEngine:
         finally:
             lock.release()
 
-    def single(self) -> None:
-        """A transaction of one write is as good as one of many."""
+    def allow_autocommit(self) -> None:
+        """Nothing to do: the transaction is already open and costs no round trip."""
 
     def commit(self) -> None:
         """Commit; raises what `failure` made of the driver's error, its outcome unknown where it is."""
@@ -220,7 +220,7 @@ class SqliteEngine:
             log.exception("rollback failed: opening a new connection")
             self._connections.drop_writer()
 
-    def tidy(self) -> None:
+    def maintain(self) -> None:
         """Move the log into the database when it has grown by enough; who still reads in the log is not waited for."""
         writer = self._connections.writer
         if self._log_pages < self._next_checkpoint or writer is None:
