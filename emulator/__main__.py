@@ -73,9 +73,10 @@ def serve(
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.
-    from emulator.cli import serving
+    from emulator.cli.serve import serve_until_stopped
 
-    serving.serve(host, port, Source(manifest, stage, param), options.Runtime.INLINE if inline else runtime, settings)
+    runtime = options.Runtime.INLINE if inline else runtime
+    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings)
 
 
 cli.command("invoke")(commands.invoke)

@@ -1,37 +1,43 @@
-"""Files that may change under a running emulator: looked at when a request comes, and no oftener than needed."""
+"""Notices files that change while the emulator runs."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-PATIENCE = 0.02
-"""Seconds between two looks: nobody saves a file and asks again faster, and a busy gateway stays fast."""
+INTERVAL = 0.02
+"""Seconds for which the answer "unchanged" is kept: a busy gateway does not look at the files at every request."""
 
 Stamp = tuple[int, int]
 
 
 class Watch:
-    """A set of files and how they looked when they were read."""
+    """A set of files, and their times and sizes when they were added."""
 
     def __init__(self, files: Iterable[str | Path] = ()) -> None:
-        self.stamps: dict[str, Stamp] = {}
-        self.looked = 0.0
+        self._stamps: dict[str, Stamp] = {}
+        self._unchanged_at = -math.inf
         self.add(files)
 
     def add(self, files: Iterable[str | Path]) -> None:
-        """Watch these as well, from how they look now."""
+        """Watch these as well, from how they are now."""
         for file in files:
-            self.stamps.setdefault(str(file), _stamp(str(file)))
+            self._stamps.setdefault(str(file), _stamp(str(file)))
 
     def changed(self) -> bool:
-        """Whether a file looks different; between two looks the answer is no."""
+        """Whether a file differs from when it was added; a change is noticed 20 ms late at most.
+
+        Once a file has changed the answer remains True: who reads the files again makes a new Watch.
+        """
         now = time.monotonic()
-        if now - self.looked < PATIENCE:
+        if now - self._unchanged_at < INTERVAL:
             return False
-        self.looked = now
-        return any(_stamp(file) != stamp for file, stamp in self.stamps.items())
+        if any(_stamp(file) != stamp for file, stamp in self._stamps.items()):
+            return True
+        self._unchanged_at = now
+        return False
 
 
 def _stamp(file: str) -> Stamp:

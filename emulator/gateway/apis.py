@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from emulator.containers import Outcome
 from emulator.gateway import cors, payload_v1_event, payload_v1_response, payload_v2_event, payload_v2_response
-from emulator.gateway.payload_v2_response import Headers, Response
-from emulator.gateway.requests import Request
+from emulator.gateway.request import Request
+from emulator.gateway.response import Headers, Response, error_response
 from emulator.gateway.routing import Match, Router
 from emulator.manifest.model import Manifest, Route
 
@@ -57,7 +57,7 @@ class HttpApi:
 
     def missing(self) -> Response:
         """404."""
-        return payload_v2_response.not_found()
+        return error_response(404, "Not Found")
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 2.0, or 1.0 when the manifest says so."""
@@ -67,7 +67,7 @@ class HttpApi:
     def answer(self, outcome: Outcome | None) -> Response:
         """An answer without a status is inferred, in format 2.0."""
         if outcome is None:
-            return payload_v2_response.error(503, "Service Unavailable", f"over {self.timeout:.0f} s")
+            return error_response(503, "Service Unavailable", f"over {self.timeout:.0f} s")
         return payload_v1_response.http_api(outcome) if self.old else payload_v2_response.http_api(outcome)
 
     def finish(self, headers: Headers, response: Response) -> None:
@@ -108,7 +108,7 @@ class RestApi:
 
     def missing(self) -> Response:
         """403, which REST APIs answer to what they do not know."""
-        return payload_v2_response.error(403, "Missing Authentication Token")
+        return error_response(403, "Missing Authentication Token")
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 1.0."""

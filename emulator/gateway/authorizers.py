@@ -7,10 +7,10 @@ import re
 import time
 from typing import Any
 
-from emulator.gateway import jwt, payload_v2_response
-from emulator.gateway.payload_v2_response import Response
+from emulator.gateway import jwt
+from emulator.gateway.response import Response, error_response
+from emulator.manifest.account import arn
 from emulator.manifest.model import JwtAuthorizer, RequestAuthorizer, Route
-from emulator.manifest.variables import ACCOUNT_ID
 from emulator.service.functions import Functions
 
 Event = dict[str, Any]
@@ -39,20 +39,20 @@ class Authorizers:
         return await self._request(authorizer, [str(one) for one in identity], event)
 
     async def _request(self, authorizer: RequestAuthorizer, identity: list[str], event: Event) -> Verdict:
-        arn = self._route_arn(event)
+        route_arn = self._route_arn(event)
         key = (authorizer.name, *identity)
         deadline, answer = self.remembered.get(key, (0.0, {}))
         if not authorizer.ttl or not identity or deadline < time.monotonic():
-            asked = _authorizer_event(event, arn, identity, authorizer.payload_version)
+            asked = _authorizer_event(event, route_arn, identity, authorizer.payload_version)
             outcome = await self.functions.invoke(authorizer.function, json.dumps(asked).encode())
             if outcome.fault is not None:
-                return payload_v2_response.error(500, "Internal Server Error", "the authorizer failed")
+                return error_response(500, "Internal Server Error", "the authorizer failed")
             answer = _parsed(outcome.payload)
             if authorizer.ttl:
                 self.remembered[key] = (time.monotonic() + authorizer.ttl, answer)
-        allowed = _allowed(answer, arn, simple=authorizer.simple_responses)
+        allowed = _allowed(answer, route_arn, simple=authorizer.simple_responses)
         if allowed is None:
-            return payload_v2_response.error(500, "Internal Server Error", "the authorizer's answer is malformed")
+            return error_response(500, "Internal Server Error", "the authorizer's answer is malformed")
         if not allowed:
             return forbidden("the authorizer denied it")
         return {"lambda": answer.get("context") or {}}
@@ -76,7 +76,7 @@ class Authorizers:
     def _route_arn(self, event: Event) -> str:
         context = event["requestContext"]
         method, path = context["http"]["method"], context["http"]["path"]
-        return f"arn:aws:execute-api:{self.region}:{ACCOUNT_ID}:{context['apiId']}/{context['stage']}/{method}{path}"
+        return arn("execute-api", self.region, f"{context['apiId']}/{context['stage']}/{method}{path}")
 
 
 def identity_value(source: str, event: Event) -> str | None:
@@ -96,7 +96,7 @@ def identity_value(source: str, event: Event) -> str | None:
 
 def unauthorized(note: str, challenge: str | None = None) -> Response:
     """The answer to somebody who has not said who they are."""
-    response = payload_v2_response.error(401, "Unauthorized", note)
+    response = error_response(401, "Unauthorized", note)
     if challenge:
         response.headers.append((b"www-authenticate", challenge.encode("latin-1", "replace")))
     return response
@@ -104,15 +104,15 @@ def unauthorized(note: str, challenge: str | None = None) -> Response:
 
 def forbidden(note: str) -> Response:
     """The answer to somebody who may not."""
-    return payload_v2_response.error(403, "Forbidden", note)
+    return error_response(403, "Forbidden", note)
 
 
-def _authorizer_event(event: Event, arn: str, identity: list[str], version: str) -> Event:
+def _authorizer_event(event: Event, route_arn: str, identity: list[str], version: str) -> Event:
     kept = {name: value for name, value in event.items() if name not in ("body", "isBase64Encoded", "version")}
     if version == "1.0":
-        named = {"methodArn": arn, "identitySource": ",".join(identity), "authorizationToken": ",".join(identity)}
+        named = {"methodArn": route_arn, "identitySource": ",".join(identity), "authorizationToken": ",".join(identity)}
         return {"version": "1.0", "type": "REQUEST", **named, **kept}
-    return {"version": "2.0", "type": "REQUEST", "routeArn": arn, "identitySource": identity, **kept}
+    return {"version": "2.0", "type": "REQUEST", "routeArn": route_arn, "identitySource": identity, **kept}
 
 
 def _parsed(payload: bytes) -> Any:
@@ -122,7 +122,7 @@ def _parsed(payload: bytes) -> Any:
         return None
 
 
-def _allowed(answer: Any, arn: str, *, simple: bool) -> bool | None:
+def _allowed(answer: Any, route_arn: str, *, simple: bool) -> bool | None:
     """Whether an authorizer's answer allows the request; None for an answer that is none."""
     if not isinstance(answer, dict) or not isinstance(answer.get("context") or {}, dict):
         return None
@@ -135,14 +135,14 @@ def _allowed(answer: Any, arn: str, *, simple: bool) -> bool | None:
         statements = [statements]
     if not isinstance(statements, list) or not isinstance(answer.get("principalId"), str):
         return None
-    effects = {one.get("Effect") for one in statements if isinstance(one, dict) and _applies(one, arn)}
+    effects = {one.get("Effect") for one in statements if isinstance(one, dict) and _applies(one, route_arn)}
     return "Allow" in effects and "Deny" not in effects
 
 
-def _applies(statement: dict[str, Any], arn: str) -> bool:
+def _applies(statement: dict[str, Any], route_arn: str) -> bool:
     actions, resources = _list(statement.get("Action")), _list(statement.get("Resource"))
     invoked = any(_fits(action.lower(), "execute-api:invoke") for action in actions)
-    return invoked and any(_fits(resource, arn) for resource in resources)
+    return invoked and any(_fits(resource, route_arn) for resource in resources)
 
 
 def _list(value: Any) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Receive
 
-from emulator.gateway.payload_v2_response import Headers
+from emulator.gateway.response import Headers
 
 MAX_BODY = 10 * 1024 * 1024
 BODY_TIMEOUT = 30.0
@@ -40,7 +40,7 @@ class Bodies:
         finally:
             self._open.discard(limit)
 
-    def hurry(self) -> None:
+    def shorten_deadlines(self) -> None:
         """Give the clients that are still sending one more second."""
         for limit in self._open:
             limit.reschedule(asyncio.get_running_loop().time() + 1)

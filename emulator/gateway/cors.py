@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.gateway.payload_v2_response import Headers, Response
+from emulator.gateway.response import Headers, Response
 from emulator.manifest.model import Cors
 
 

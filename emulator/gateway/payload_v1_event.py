@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_plus
 
-from emulator.gateway import payload_v2_event, requests
-from emulator.gateway.requests import Request
+from emulator.gateway import payload_v2_event
+from emulator.gateway.request import Request, body_text
+from emulator.manifest.account import ACCOUNT_ID
 from emulator.manifest.model import Route
-from emulator.manifest.variables import ACCOUNT_ID
 
 Values = dict[str, list[str]]
 
@@ -46,7 +46,7 @@ def rest_api(request: Request, path: str, route: Route, parameters: dict[str, st
     }
     if request.body:
         content_type = (headers.get("Content-Type") or [""])[-1]
-        event["body"], event["isBase64Encoded"] = requests.body_text(request.body, content_type)
+        event["body"], event["isBase64Encoded"] = body_text(request.body, content_type)
     return event
 
 

@@ -1,4 +1,4 @@
-"""Answers in payload format 1.0: nothing inferred, and errors in a REST API's words."""
+"""The response to a function's result in payload format 1.0: nothing is inferred, a REST API has its own errors."""
 
 from __future__ import annotations
 
@@ -8,34 +8,42 @@ import msgspec
 
 from emulator.containers import Fault, Outcome
 from emulator.gateway import payload_v2_response
-from emulator.gateway.payload_v2_response import JSON_TYPE, Headers, MalformedError, Response
+from emulator.gateway.function_result import (
+    TEXT_TYPE,
+    MalformedError,
+    error_summary,
+    header_name,
+    header_value,
+    response_of,
+)
+from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
 from emulator.manifest.triggers import DEFAULT_CORS_HEADERS
 
 _decode = msgspec.json.Decoder().decode
 
 
 def rest_api(outcome: Outcome | None) -> Response:
-    """The response of a REST API; None stands for its own time-out."""
+    """The response of a REST API; `None` means that the API's own time limit has passed."""
     if outcome is None or outcome.fault is Fault.TIMED_OUT:
-        return payload_v2_response.error(504, "Endpoint request timed out", "timed out")
+        return error_response(504, "Endpoint request timed out", "timed out")
     if outcome.fault is Fault.THROTTLED:
-        return payload_v2_response.error(429, "Too Many Requests", "every container is busy")
+        return error_response(429, "Too Many Requests", "every container is busy")
     if outcome.fault is not None:
-        return payload_v2_response.error(502, "Internal server error", payload_v2_response.told(outcome))
+        return error_response(502, "Internal server error", error_summary(outcome))
     try:
         return _complete(outcome)
-    except (MalformedError, msgspec.DecodeError) as problem:
-        return payload_v2_response.error(502, "Internal server error", f"malformed answer: {problem}")
+    except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+        return error_response(502, "Internal server error", f"malformed answer: {problem}")
 
 
 def http_api(outcome: Outcome) -> Response:
-    """The response of an HTTP API with payload format 1.0: its own errors, but as little inferred."""
+    """The response of an HTTP API with payload format 1.0, with an HTTP API's errors."""
     if outcome.fault is not None:
-        return payload_v2_response.http_api(outcome)
+        return payload_v2_response.failure(outcome)
     try:
         return _complete(outcome)
-    except (MalformedError, msgspec.DecodeError) as problem:
-        return payload_v2_response.error(500, "Internal Server Error", f"malformed answer: {problem}")
+    except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+        return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
 
 
 def preflight(methods: list[str]) -> Response:
@@ -59,20 +67,17 @@ def _complete(outcome: Outcome) -> Response:
     several = value.get("multiValueHeaders") or {}
     if not isinstance(several, dict):
         raise MalformedError("multiValueHeaders is not an object")
-    response = payload_v2_response.described({"statusCode": 200, **value})
+    response = response_of({"statusCode": 200, **value})
     added = [item for name, values in several.items() for item in _values(name, values)]
-    # A name that stands in both has the values of multiValueHeaders alone.
+    # A name that is in both has the values of multiValueHeaders alone.
     names = {name for name, _ in added}
     response.headers[:] = [item for item in response.headers if item[0] not in names] + added
-    if response.headers and payload_v2_response.TEXT_TYPE in response.headers:
-        response.headers[response.headers.index(payload_v2_response.TEXT_TYPE)] = JSON_TYPE
+    if TEXT_TYPE in response.headers:
+        response.headers[response.headers.index(TEXT_TYPE)] = JSON_TYPE
     return response
 
 
 def _values(name: str, values: Any) -> Headers:
     if not isinstance(values, list):
         raise MalformedError(f"the values of {name!r} are not a list")
-    return [
-        (payload_v2_response.header_name(name.lower()), payload_v2_response.header_value(name, value))
-        for value in values
-    ]
+    return [(header_name(name.lower()), header_value(name, value)) for value in values]

@@ -7,10 +7,9 @@ import time
 from typing import Any
 from urllib.parse import unquote_plus
 
-from emulator.gateway import requests
-from emulator.gateway.requests import Request
+from emulator.gateway.request import Request, body_text
+from emulator.manifest.account import ACCOUNT_ID
 from emulator.manifest.model import Route
-from emulator.manifest.variables import ACCOUNT_ID
 
 STAGE = "$default"
 API_ID = "local"
@@ -34,7 +33,7 @@ def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict
     if parameters:
         event["pathParameters"] = parameters
     if request.body:
-        event["body"], encoded = requests.body_text(request.body, headers.get("content-type", ""))
+        event["body"], encoded = body_text(request.body, headers.get("content-type", ""))
         event["isBase64Encoded"] = encoded
     else:
         event["isBase64Encoded"] = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emulator.manifest.variables import ACCOUNT_ID
+from emulator.manifest.account import arn
 
 ApiKind = Literal["httpApi", "http"]
 
@@ -31,7 +31,7 @@ class Function:
     @property
     def arn(self) -> str:
         """The function's ARN, as AWS would spell it."""
-        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.full_name}"
+        return arn("lambda", self.region, f"function:{self.full_name}")
 
 
 @dataclass(frozen=True, slots=True)

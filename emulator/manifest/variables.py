@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from emulator.manifest import braces, document
+from emulator.manifest.account import ACCOUNT_ID
 from emulator.manifest.document import Document, Place
-
-ACCOUNT_ID = "123456789012"
-"""The account that everything local belongs to; AWS's documentation uses the same one."""
 
 _SOURCE = re.compile(r"([A-Za-z][\w-]*)(?:\(([^)]*)\))?(?::(.*))?", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

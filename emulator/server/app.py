@@ -16,8 +16,7 @@ from emulator.manifest.document import ManifestError
 from emulator.server import invoke_api, management
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
-from emulator.service.console import Console
-from emulator.service.functions import Functions
+from emulator.service.project import Project
 
 OWN = (invoke_api.PREFIX, management.PREFIX)
 """Paths that no function is ever asked for."""
@@ -26,14 +25,13 @@ OWN = (invoke_api.PREFIX, management.PREFIX)
 class Application:
     """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan."""
 
-    def __init__(self, gateway: Gateway, functions: Functions, console: Console) -> None:
+    def __init__(self, project: Project, gateway: Gateway) -> None:
+        self.project = project
         self.gateway = gateway
-        self.functions = functions
-        self.console = console
-        self.invoke_api = InvokeApi(gateway)
+        self.invoke_api = InvokeApi(project)
         self.starlette = Starlette(
             lifespan=self._lifespan,
-            routes=[*self.invoke_api.routes(), *Management(gateway).routes()],
+            routes=[*self.invoke_api.routes(), *Management(project).routes()],
             exception_handlers={ServiceError: _service_error, ManifestError: _manifest_error},
         )
 
@@ -44,15 +42,14 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        await self.functions.containers.start()
-        self.gateway.schedules.start(self.gateway.manifest)
+        await self.project.start()
         yield
         # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
         with contextlib.suppress(asyncio.CancelledError):
-            await self.gateway.schedules.stop()
+            await self.project.schedules.stop()
             await self.invoke_api.drain()
-            await self.functions.containers.stop()
-        self.console.flush()
+            await self.project.functions.containers.stop()
+        self.project.console.flush()
 
 
 async def _service_error(_: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from emulator.gateway.gateway import REPLY
-from emulator.gateway.payload_v2_response import Response
+from emulator.gateway.response import Response
 
 GRACE_SECONDS = 35
 """How long a stop waits for requests in flight: a little over the gateway's own limit."""

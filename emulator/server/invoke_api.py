@@ -15,11 +15,12 @@ from starlette.routing import Route
 
 from emulator.containers import Fault, Outcome
 from emulator.gateway.bodies import MAX_BODY
-from emulator.gateway.gateway import Gateway
+from emulator.manifest.account import arn
 from emulator.manifest.model import Function
 from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.service import ids
 from emulator.service.logs import stamp
+from emulator.service.project import Project
 
 PREFIX = "/2015-03-31/functions"
 MAX_EVENT_PAYLOAD = 1_048_576
@@ -45,9 +46,9 @@ class ServiceError(Exception):
 class InvokeApi:
     """Invocations by name, and what can be asked about functions."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.functions = gateway.functions
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.functions = project.functions
         self.background: set[asyncio.Task[Outcome]] = set()
 
     def routes(self) -> list[Route]:
@@ -91,18 +92,18 @@ class InvokeApi:
     async def _call(self, function: Function, payload: bytes, context: str, request_id: str) -> Outcome:
         outcome = await self.functions.invoke(function, payload, client_context=context, request_id=request_id)
         told = "ok" if outcome.fault is None else outcome.fault.value
-        self.gateway.console.line(f"INVOKE  {function.full_name}  {told}  {outcome.duration:.1f} ms  {function.name}")
+        self.project.console.line(f"INVOKE  {function.full_name}  {told}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
 
     async def list(self, _: Request) -> Response:
         """ListFunctions."""
-        found = [_configuration(function) for function in self.gateway.manifest.functions.values()]
+        found = [_configuration(function) for function in self.project.manifest.functions.values()]
         return JSONResponse({"Functions": found, "NextMarker": None})
 
     async def get(self, request: Request) -> Response:
         """GetFunction."""
         function = self._function(request)
-        code = {"RepositoryType": "local", "Location": self.gateway.manifest.folder.as_uri()}
+        code = {"RepositoryType": "local", "Location": self.project.manifest.folder.as_uri()}
         return JSONResponse({"Configuration": _configuration(function), "Code": code, "Tags": {}})
 
     async def configuration(self, request: Request) -> Response:
@@ -115,17 +116,13 @@ class InvokeApi:
             await asyncio.wait(self.background)
 
     def _function(self, request: Request) -> Function:
-        self.gateway.refresh()
+        self.project.refresh()
         name = request.path_params["name"]
-        function = self.gateway.manifest.function(name)
+        function = self.project.manifest.function(name)
         if function is None:
-            arn = name if name.startswith("arn:") else f"{self._arn_base()}{name}"
-            raise ServiceError(404, "ResourceNotFoundException", f"Function not found: {arn}")
+            full = name if name.startswith("arn:") else arn("lambda", self.project.manifest.region, f"function:{name}")
+            raise ServiceError(404, "ResourceNotFoundException", f"Function not found: {full}")
         return function
-
-    def _arn_base(self) -> str:
-        functions = self.gateway.manifest.functions.values()
-        return next((one.arn.removesuffix(one.full_name) for one in functions), "function:")
 
 
 async def _payload(request: Request, limit: int) -> bytes:
@@ -167,7 +164,7 @@ def _configuration(function: Function) -> dict[str, Any]:
         "FunctionName": function.full_name,
         "FunctionArn": function.arn,
         "Runtime": function.runtime,
-        "Role": "arn:aws:iam::123456789012:role/local",
+        "Role": arn("iam", "", "role/local"),
         "Handler": function.handler,
         "CodeSize": 0,
         "Description": "",

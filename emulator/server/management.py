@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from emulator.gateway.gateway import Gateway
+from emulator.service.project import Project
 
 PREFIX = "/_emulator"
 
@@ -14,8 +14,8 @@ PREFIX = "/_emulator"
 class Management:
     """Logs and schedules of a running emulator."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
+    def __init__(self, project: Project) -> None:
+        self.project = project
 
     def routes(self) -> list[Route]:
         """The routes, all under one prefix that is nobody's."""
@@ -27,8 +27,8 @@ class Management:
 
     async def schedules(self, _: Request) -> Response:
         """Every schedule of the manifest."""
-        self.gateway.refresh()
-        found = self.gateway.manifest.schedules
+        self.project.refresh()
+        found = self.project.manifest.schedules
         shown = [
             {"name": one.name, "function": one.function.name, "expression": one.expression, "enabled": one.enabled}
             for one in found
@@ -37,11 +37,11 @@ class Management:
 
     async def run(self, request: Request) -> Response:
         """Call a schedule's function now, enabled or not."""
-        self.gateway.refresh()
-        schedule = self.gateway.schedules.known.get(request.path_params["name"])
+        self.project.refresh()
+        schedule = self.project.schedules.known.get(request.path_params["name"])
         if schedule is None:
             return JSONResponse({"message": "no such schedule"}, 404)
-        outcome = await self.gateway.schedules.run(schedule)
+        outcome = await self.project.schedules.run(schedule)
         return Response(outcome.payload, 200 if outcome.fault is None else 500, media_type="application/json")
 
     async def logs(self, request: Request) -> Response:
@@ -49,7 +49,7 @@ class Management:
         after = request.query_params.get("after", "0")
         if not after.isdecimal():
             return JSONResponse({"message": "after must be a number"}, 400)
-        book = self.gateway.functions.logs
+        book = self.project.functions.logs
         entries = book.since(int(after), request.query_params.get("function"))
         lines = [{"number": entry.number, "function": entry.function.name, "text": entry.text()} for entry in entries]
         return JSONResponse({"last": book.written, "entries": lines})

@@ -12,8 +12,8 @@ from typing import Any
 
 from emulator.containers import Outcome
 from emulator.manifest import cron
+from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.model import Manifest, Schedule
-from emulator.manifest.variables import ACCOUNT_ID
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 
@@ -50,7 +50,7 @@ class Schedules:
     async def run(self, schedule: Schedule) -> Outcome:
         """Call a schedule's function now."""
         function = schedule.function
-        rule = f"arn:aws:events:{function.region}:{ACCOUNT_ID}:rule/{schedule.name}"
+        rule = arn("events", function.region, f"rule/{schedule.name}")
         event = event_of_schedule(rule, function.region) if schedule.input is None else schedule.input
         outcome = await self.functions.invoke(function, json.dumps(event).encode())
         told = "ok" if outcome.fault is None else outcome.fault.value
@@ -70,7 +70,7 @@ class Schedules:
             due = expression.after(due)
 
 
-def event_of_schedule(arn: str, region: str) -> dict[str, Any]:
+def event_of_schedule(rule: str, region: str) -> dict[str, Any]:
     """What EventBridge sends to a function on its schedule."""
     return {
         "version": "0",
@@ -80,6 +80,6 @@ def event_of_schedule(arn: str, region: str) -> dict[str, Any]:
         "account": ACCOUNT_ID,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "region": region,
-        "resources": [arn],
+        "resources": [rule],
         "detail": {},
     }

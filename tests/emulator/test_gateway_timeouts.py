@@ -1,4 +1,4 @@
-"""How long the gateway itself waits, with containers that a test makes up: the seam they stand behind."""
+"""The gateway's own time limit, with containers that a test makes up."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from emulator.manifest.model import Function, Manifest
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
+from emulator.service.project import Project
 
 MANIFEST = """
 service: patient
@@ -66,7 +67,7 @@ def gateway(tmp_path: Path, containers: Slow) -> Gateway:
     path = tmp_path / "serverless.yml"
     path.write_text(MANIFEST)
     source, console = Source(path), Console(quiet=True)
-    return Gateway(source.load(), Functions(containers, LogBook(), console), console, source)
+    return Gateway(Project(source, source.load(), Functions(containers, LogBook(), console), console))
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,12 @@ def test_a_function_may_run_longer_than_the_gateway_waits(
         assert (found, json.loads(body)) == (status, {"message": message})
         assert containers.finished == 0
         await asyncio.sleep(0.3)
-        assert containers.finished == 1  # nobody waits any more, but it runs to its end
+        assert containers.finished == 1  # nobody waits for it, but it runs to its end
 
     asyncio.run(run())
 
 
-def test_within_its_patience_the_answer_arrives(tmp_path: Path) -> None:
+def test_an_answer_within_the_limit_arrives(tmp_path: Path) -> None:
     found, body = asyncio.run(ask(gateway(tmp_path, Slow(0)), "/long"))
     assert (found, body) == (200, b"done")
 

@@ -32,29 +32,29 @@ class Request:
     epoch: float
     port: int
 
+    @classmethod
+    def from_scope(cls, scope: Any, body: bytes) -> Request:
+        """The request of an ASGI scope; each gets an id and a trace id."""
+        now = time.time()
+        client = scope.get("client")
+        return cls(
+            method=scope["method"],
+            raw_path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=scope["headers"],
+            source_ip=client[0] if client else "127.0.0.1",
+            protocol=f"HTTP/{scope['http_version']}",
+            body=body,
+            id=ids.request(),
+            trace_id=ids.trace(now),
+            epoch=now,
+            port=scope["server"][1] if scope.get("server") else 80,
+        )
+
     @property
     def path(self) -> str:
         """The path percent-decoded, as the gateway hands it on."""
         return unquote(self.raw_path) if "%" in self.raw_path else self.raw_path
-
-
-def of(scope: Any, body: bytes) -> Request:
-    """The request of an ASGI scope; every one gets an id of its own."""
-    now = time.time()
-    client = scope.get("client")
-    return Request(
-        method=scope["method"],
-        raw_path=scope["raw_path"].decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers=scope["headers"],
-        source_ip=client[0] if client else "127.0.0.1",
-        protocol=f"HTTP/{scope['http_version']}",
-        body=body,
-        id=ids.request(),
-        trace_id=ids.trace(now),
-        epoch=now,
-        port=scope["server"][1] if scope.get("server") else 80,
-    )
 
 
 def head_size(scope: Any) -> int:

@@ -1,4 +1,4 @@
-"""From a manifest to a server: everything put together."""
+"""The command that serves a project: from a manifest to a running server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from emulator.service import console
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
+from emulator.service.project import Project
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(host: str, port: int, source: Source, runtime: options.Runtime, settings: Settings) -> None:
+def serve_until_stopped(host: str, port: int, source: Source, runtime: options.Runtime, settings: Settings) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1."""
     manifest = options.loaded(source)
     containers = options.containers(runtime, manifest, settings)
@@ -31,7 +32,8 @@ def serve(host: str, port: int, source: Source, runtime: options.Runtime, settin
     shown = f"[{host}]" if ":" in host else host
     text = console.banner(manifest, f"http://{shown}:{listener.getsockname()[1]}", runtime.value)
     screen = Console()
-    functions = Functions(containers, LogBook(), screen)
-    gateway = Gateway(manifest, functions, screen, source)
-    application = Application(gateway, functions, screen)
-    Server(application, ready=lambda: console.write(text), stopping=gateway.bodies.hurry).run([listener])
+    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
+    gateway = Gateway(project)
+    Server(Application(project, gateway), ready=lambda: console.write(text), stopping=gateway.begin_stop).run(
+        [listener]
+    )

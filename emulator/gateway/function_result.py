@@ -1,0 +1,89 @@
+"""A function's result as a response: the part that both payload formats share."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import re
+from typing import Any
+
+from emulator.containers import Outcome
+from emulator.gateway.response import Response
+
+TEXT_TYPE = (b"content-type", b"text/plain;charset=UTF-8")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+
+
+class MalformedError(Exception):
+    """A result that the gateway cannot make a response of; the text says why, for the console."""
+
+
+def response_of(result: dict[str, Any]) -> Response:
+    """The response that `statusCode`, `headers`, `body` and `isBase64Encoded` describe, or a MalformedError."""
+    status = _status(result["statusCode"])
+    given = result.get("headers") or {}
+    if not isinstance(given, dict):
+        raise MalformedError("headers is not an object")
+    named = ((name.lower(), value) for name, value in given.items())
+    headers = [(header_name(name), header_value(name, value)) for name, value in named if name not in _HOP_BY_HOP]
+    body = _body(result)
+    if body and all(name != b"content-type" for name, _ in headers):
+        headers.append(TEXT_TYPE)
+    return Response(status, b"" if status in (204, 304) else body, headers)
+
+
+@functools.lru_cache(maxsize=256)
+def header_name(name: str) -> bytes:
+    """A header's name as it is sent; a MalformedError for text that is no such name."""
+    if not _NAME.fullmatch(name):
+        raise MalformedError(f"{name!r} is not a header's name")
+    return name.encode()
+
+
+def header_value(name: str, value: Any) -> bytes:
+    """A header's value as it is sent; numbers and booleans become text, a line break is a MalformedError."""
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif isinstance(value, (int, float)):
+        value = str(value)
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise MalformedError(f"the header {name!r} has a value that cannot be sent")
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
+def error_summary(outcome: Outcome) -> str:
+    """The error object of a failed invocation in a few words, for the console."""
+    try:
+        found = json.loads(outcome.payload)
+        return f"{found.get('errorType', 'error')}: {found.get('errorMessage', '')}"
+    except (ValueError, AttributeError):
+        return "unreadable error"
+
+
+def _status(value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+        raise MalformedError(f"statusCode is {value!r}")
+    return value
+
+
+def _body(value: dict[str, Any]) -> bytes:
+    body = value.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise MalformedError("body is not a string")
+    if value.get("isBase64Encoded") is not True:
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedError("body is not base64, though isBase64Encoded says so") from None

@@ -1,0 +1,41 @@
+"""The project that is served: its manifest, which is read again when it changes, and what runs by it."""
+
+from __future__ import annotations
+
+from emulator.containers.watch import Watch
+from emulator.manifest.loader import Source
+from emulator.manifest.model import Manifest
+from emulator.service.console import Console
+from emulator.service.functions import Functions
+from emulator.service.schedules import Schedules
+
+
+class Project:
+    """Owns the current manifest, and keeps functions and schedules in step with it."""
+
+    def __init__(self, source: Source, manifest: Manifest, functions: Functions, console: Console) -> None:
+        self.functions = functions
+        self.console = console
+        self.schedules = Schedules(functions, console)
+        self.manifest = manifest
+        self._source = source
+        self._watch = Watch(manifest.files)
+
+    async def start(self) -> None:
+        """Start the containers and the schedules; called once, with the event loop running."""
+        await self.functions.containers.start()
+        self.schedules.start(self.manifest)
+
+    def refresh(self) -> Manifest:
+        """The manifest, read again if one of its files has changed.
+
+        One that cannot be read raises a ManifestError, at every call until it can be read.
+        """
+        if self._watch.changed():
+            manifest = self._source.load()
+            self._watch = Watch(manifest.files)
+            self.manifest = manifest
+            self.functions.containers.replace(manifest)
+            self.schedules.start(manifest)
+            self.console.line(f"{manifest.path.name} has changed: {len(manifest.functions)} functions")
+        return self.manifest
