@@ -12,7 +12,7 @@ def handler(request: Request) -> Response:
     `Switchboard-Status-Age-Ms` tells how old the session's status is that a 200 went by; a problem does not have it.
     """
     query = request.query(ValidateMembership)
-    status_age_ms = environment.sessions().admit(request.session_id, query.user_id, query.role)
+    status_age_ms = environment.sessions().validate_with_status_age(request.session_id, query.user_id, query.role)
     return Response(
         200,
         {

@@ -1,6 +1,6 @@
-"""DatabaseManager: the reads and the writes, and those rules that must hold inside a transaction.
+"""DatabaseManager: every read and write of sessions and messages.
 
-Writes go through the single writer; `shared.writes` tells what each does inside its transaction.
+Writes go through the single writer (`shared.writer`). What a write does inside its transaction is in `shared.writes`.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from shared.errors import DatabaseSchemaError, IdempotencyKeyReusedError, Sessio
 from shared.migrations import schema
 from shared.paging import PAGE_BYTES, row_bytes
 from shared.rows import json_text, session_of
-from shared.writer import Write, Writer, now
+from shared.writer import Write, Writer, settled
 from shared.writes import Change, writes_of
 
 KEEP_ANSWERS = timedelta(hours=24)
-_HEALTH_PATIENCE = 2.0  # seconds that a health check waits to be the writer
-_ALL = 2**62  # more sessions than there are
+_PROBE_TIMEOUT = 2.0  # seconds that a health check waits for its write
+_NO_LIMIT = 2**62
 
 T = TypeVar("T", Session, Message)
 
@@ -31,7 +31,7 @@ class DatabaseManager:
     """Sessions and messages in one database. Every method may raise the `DatabaseError` family."""
 
     def __init__(self, engine: Engine, writer: Writer) -> None:
-        """Use `open_database` for a database from settings, its schema brought up to date."""
+        """`open_database` makes one from settings, with the schema up to date."""
         self._engine = engine
         self._writer = writer
         self._sql, self._writes = writes_of(engine)
@@ -39,7 +39,7 @@ class DatabaseManager:
     # --- sessions
 
     def create_session(self, session: Session, key: IdempotencyKey | None = None) -> Session:
-        """Store a new session; with a key that was used before for the same, return what was stored then."""
+        """Store a new session. With a key that was used before for the same request, return that stored session."""
         return self._write(self._writes.create(session), Session, key)
 
     def get_session(self, session_id: str) -> Session:
@@ -50,12 +50,12 @@ class DatabaseManager:
         return session_of(rows[0])
 
     def get_status(self, session_id: str) -> str | None:
-        """A session's status at this moment; None when there is no such session."""
+        """The session's current status; None when there is no such session."""
         rows = self._engine.fetch(self._sql.session_status, (session_id,))
         return rows[0][0] if rows else None
 
     def update_session(self, session_id: str) -> Session:
-        """End a session, the only update that a session knows: of any number of calls at once, one does it.
+        """End a session, which is its only update. Of any number of concurrent calls exactly one succeeds.
 
         Raises `SessionNotFoundError`, `SessionAlreadyEndedError`.
         """
@@ -64,12 +64,12 @@ class DatabaseManager:
     def list_active_sessions(self, limit: int | None = None) -> list[Session]:
         """The active sessions, newest first."""
         statement = self._sql.list_page(status=ACTIVE, creator=False, student=False, after=False)
-        return [session_of(row) for row in self._engine.fetch(statement, (_ALL if limit is None else limit,))]
+        return [session_of(row) for row in self._engine.fetch(statement, (_NO_LIMIT if limit is None else limit,))]
 
     def list_sessions(
         self, wanted: SessionFilter, after: tuple[str, str] | None, limit: int
     ) -> tuple[list[Session], int]:
-        """Up to `limit` sessions from behind `after` (start time and id), newest first, and how many match in all."""
+        """Up to `limit` sessions after `after` (start time, id), newest first, and the number of all matches."""
         creator, student = wanted.created_by is not None, wanted.student_id is not None
         who = [value for value in (wanted.student_id, wanted.created_by) if value is not None]
         seen = (after[0], *after) if after else ()
@@ -78,7 +78,7 @@ class DatabaseManager:
 
         def read(connection: Connection) -> tuple[list[Row], list[Row]]:
             rows, counted = connection.execute(page, (*who, *seen, limit)), connection.execute(total, who)
-            count = counted.fetchall()  # the last one first: over a network it brings the other along
+            count = counted.fetchall()  # the last statement first: in a pipeline both answers then take one round trip
             return rows.fetchall(), count
 
         rows, count = self._engine.snapshot(read)
@@ -91,21 +91,22 @@ class DatabaseManager:
     # --- messages
 
     def store_message(
-        self, draft: MessageDraft, admit: Callable[[], None] = lambda: None, key: IdempotencyKey | None = None
+        self, draft: MessageDraft, authorize: Callable[[], None] = lambda: None, key: IdempotencyKey | None = None
     ) -> Message:
-        """Append a message to an active session; its id, order and time are given here, in the order of commits.
+        """Append a message to an active session; its id, sequence and time are set here, in the order of the commits.
 
-        `admit` raises when the sender may not send this; it counts once the session is known to be active.
-        A message is never earlier than the one before it. Raises `SessionNotFoundError`, `SessionEndedError`.
+        A message's time is never before that of the previous message. `authorize` raises when the sender may not send
+        this message. Raises `SessionNotFoundError` and `SessionEndedError`, which come before any error of `authorize`.
         """
-        return self._write(self._writes.append(draft, admit), Message, key)
+        return self._write(self._writes.append(draft, authorize), Message, key)
 
     def get_session_history(
         self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = 1000
     ) -> HistoryPage:
-        """Messages in order from behind sequence `after`: up to `limit`, and no more than fit a response.
+        """Messages in order, after the sequence `after`: up to `limit`, and no more than fit into one response.
 
-        With a student, only what that student sent, was sent, and broadcasts. The session is not looked up.
+        With a student: only messages from this student, to this student, and broadcasts. It does not check that the
+        session exists.
         """
         statement = self._sql.history if student_id is None else self._sql.history_of_student
         reader = () if student_id is None else (student_id, student_id)
@@ -127,18 +128,18 @@ class DatabaseManager:
     # --- the database itself
 
     def health_check(self) -> None:
-        """Raise what is wrong with the database: its tables are not the models', or it cannot be written."""
+        """Raise a `DatabaseError` when the tables differ from the models or the database cannot be written."""
         if difference := schema.difference(self._engine):
             raise DatabaseSchemaError("schema mismatch: " + difference.replace("\n", ", "))
-        touch = self._writes.touch()
-        self._writer.write(touch.run, atomic=touch.atomic, timeout=_HEALTH_PATIENCE)
+        probe = self._writes.probe()
+        self._writer.write(probe.run, atomic=probe.atomic, timeout=_PROBE_TIMEOUT)
 
     def writer_stats(self) -> dict[str, int]:
         """See `Writer.stats`."""
         return self._writer.stats()
 
     def close(self) -> None:
-        """Let queued writes be committed and answered, then close; closing twice is fine."""
+        """Wait until the queued writes are done, then close. Closing twice is allowed."""
         self._writer.close()
         self._engine.close()
 
@@ -150,7 +151,7 @@ class DatabaseManager:
         return self._writer.write(self._once(change.run, kind, key), order=change.order)
 
     def _once(self, write: Write[T], kind: type[T], key: IdempotencyKey) -> Write[T]:
-        """The write, made at most once for its key: the answer is kept in the same transaction."""
+        """The write, at most once for its key: the same transaction stores its answer under the key."""
 
         def write_once(connection: Connection, repeat: bool) -> T:
             oldest = clock.ago(KEEP_ANSWERS)
@@ -160,15 +161,15 @@ class DatabaseManager:
                 if fingerprint != key.fingerprint:
                     raise IdempotencyKeyReusedError
                 return msgspec.json.decode(answer, type=kind)
-            result = now(write(connection, repeat))
-            self._writes.keep(connection, key, json_text(result), oldest)
+            result = settled(write(connection, repeat))
+            self._writes.keep_answer(connection, key, json_text(result), oldest)
             return result
 
         return write_once
 
 
 def open_database(settings: Settings) -> DatabaseManager:
-    """The database that the settings name, its schema up to date. Raises `ConfigurationError`, `DatabaseError`."""
+    """Open the database of the settings and apply pending migrations. Raises `ConfigurationError`, `DatabaseError`."""
     engine = open_engine(settings)
     try:
         schema.ensure(engine)
@@ -186,7 +187,7 @@ def open_database(settings: Settings) -> DatabaseManager:
 
 
 def _number(rows: list[Row]) -> int:
-    """The count that a statement found. Raises `DatabaseSchemaError` where the rows that it adds up are gone."""
+    """The count in the only row. Raises `DatabaseSchemaError` when it is NULL: the rows with the counts are missing."""
     ((count,),) = rows
     if count is None:
         raise DatabaseSchemaError

@@ -1,4 +1,4 @@
-"""MessageManager: who may send what to whom in a session, and who may read what of it."""
+"""MessageManager: the rules for sending and reading the messages of a session."""
 
 from collections.abc import Callable
 from typing import Annotated, NamedTuple, Protocol
@@ -14,10 +14,10 @@ _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class MessageStore(Protocol):
-    """What the manager needs of a database; `shared.database.DatabaseManager` is one."""
+    """The part of `shared.database.DatabaseManager` that the manager uses."""
 
     def store_message(
-        self, draft: MessageDraft, admit: Callable[[], None], key: IdempotencyKey | None = None
+        self, draft: MessageDraft, authorize: Callable[[], None], key: IdempotencyKey | None = None
     ) -> Message: ...
 
     def get_session_history(
@@ -33,17 +33,18 @@ class MessagePage(NamedTuple):
 
 
 class MessageManager:
-    """Stores messages before they are routed, and reads them back. Safe for any number of threads."""
+    """Stores messages and reads them back. Any number of threads may use it."""
 
     def __init__(self, database: MessageStore, sessions: SessionManager) -> None:
         self._database = database
         self._sessions = sessions
 
     def store_message(self, draft: MessageDraft, role: str, key: IdempotencyKey | None = None) -> Message:
-        """Keep a message of an active session, sent by somebody who may. Every check's error is the contract's.
+        """Store a message in an active session, if the sender may send it. Raises the errors of `shared.rules`,
+        `UnauthorizedError`, `InvalidRecipientError`, `SessionNotFoundError` and `SessionEndedError`.
 
-        A roster never changes, so the one that is known here holds inside the transaction as well; that the session is
-        active is asked there.
+        A roster never changes, so a cached one is also right inside the transaction. Whether the session is active is
+        checked inside the transaction.
         """
         rules.check_message_type(draft.type)
         rules.check_context(draft.context)
@@ -54,19 +55,19 @@ class MessageManager:
         draft = msgspec.structs.replace(draft, session_id=rules.session_key(draft.session_id))
         students = self._sessions.roster(draft.session_id, must_be_active=False)
 
-        def admit() -> None:
+        def authorize() -> None:
             if role == STUDENT and draft.from_user not in students:
                 raise UnauthorizedError
             rules.check_sender(draft.type, role)
             if draft.to_user is not None and draft.to_user not in students:
                 raise InvalidRecipientError
 
-        return self._database.store_message(draft, admit, key)
+        return self._database.store_message(draft, authorize, key)
 
     def session_history(
         self, session_id: str, reader: Reader | None = None, cursor: str | None = None, limit: int = 1000
     ) -> MessagePage:
-        """A page of a session's messages, active or ended, in order; for a student what that student may see.
+        """A page of the messages of an active or ended session, in order; for a student, those the student may read.
 
         Raises `InvalidUserIDError`, `InvalidRoleError`, `SessionNotFoundError`, `UnauthorizedError` (a student who is
         not in the session), `InvalidRequestError` (a cursor of another list).

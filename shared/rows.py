@@ -1,4 +1,4 @@
-"""Rows and what they stand for; columns come in the order of `shared.statements`."""
+"""Database rows to entities and back. The columns are in the order of `shared.statements`."""
 
 import msgspec
 
@@ -20,12 +20,12 @@ def session_of(row: Row) -> Session:
 
 
 def ended(session: Session, end_time: str) -> Session:
-    """The session as it is from its end on."""
+    """The session as it is after its end."""
     return msgspec.structs.replace(session, end_time=end_time, status=ENDED)
 
 
 def message_of(message_id: str, draft: MessageDraft, timestamp: str) -> Message:
-    """What was made of a draft."""
+    """The message made from a draft."""
     return Message(
         message_id,
         draft.session_id,
@@ -39,7 +39,7 @@ def message_of(message_id: str, draft: MessageDraft, timestamp: str) -> Message:
 
 
 def message_row(message: Message, sequence: int) -> Row:
-    """The row of a message, its columns in the table's order."""
+    """The row of a message, with the columns in the table's order."""
     return (
         message.session_id,
         sequence,

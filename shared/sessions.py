@@ -1,4 +1,4 @@
-"""SessionManager: the rules of a session's life. No SQL and no HTTP; the database is a protocol."""
+"""SessionManager: the rules for creating, finding, listing, joining and ending sessions. No SQL and no HTTP."""
 
 import logging
 from typing import NamedTuple, Protocol
@@ -7,15 +7,15 @@ from shared import clock, paging, rules
 from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
-from shared.session_cache import CachedSession, WarmCache
+from shared.session_cache import CachedSession, SessionCache
 
 log = logging.getLogger(__name__)
 
-_LOADED_AT_START = 100  # sessions; a cold start must not grow with their number
+_LOADED_AT_START = 100  # sessions; the time of a cold start must not grow with the number of sessions
 
 
 class SessionStore(Protocol):
-    """What the manager needs of a database; `shared.database.DatabaseManager` is one."""
+    """The part of `shared.database.DatabaseManager` that the manager uses."""
 
     def create_session(self, session: Session, key: IdempotencyKey | None = None) -> Session: ...
 
@@ -41,15 +41,15 @@ class SessionPage(NamedTuple):
 
 
 class SessionManager:
-    """Creates, finds, ends and lists sessions, and says who may join. Safe for any number of threads.
+    """Creates, finds, ends and lists sessions, and checks who may join. Any number of threads may use it.
 
-    Raises the `SwitchboardError` family: what the contract says, and `DatabaseError` of the storage. With
-    `max_staleness_ms` who may join (and nothing else) is answered by a status that is at most so old.
+    Methods raise the `SwitchboardError` family, `DatabaseError` included. With `max_staleness_ms` above 0 the check of
+    who may join, and nothing else, may use a status that is at most that old.
     """
 
     def __init__(self, database: SessionStore, cache_size: int = 1000, max_staleness_ms: int = 0) -> None:
         self._database = database
-        self._cache = WarmCache(cache_size)
+        self._cache = SessionCache(cache_size)
         self._max_staleness_ms = max_staleness_ms
 
     def create_session(
@@ -59,7 +59,7 @@ class SessionManager:
         student_ids: list[str] | tuple[str, ...],
         key: IdempotencyKey | None = None,
     ) -> Session:
-        """Open a session for these students, duplicates removed; with a key, once for every use of the key."""
+        """Create a session for these students, without duplicates. With a key, at most one session for that key."""
         rules.check_name(name)
         rules.check_created_by(created_by)
         students = tuple(dict.fromkeys(student_ids))
@@ -67,13 +67,13 @@ class SessionManager:
         began = self._moment()
         made = Session(new_id(), name, created_by, students, clock.now())
         session = self._database.create_session(made, key)
-        # a key that was used before gives the session that was made then: it may have ended since
+        # A key that was used before returns the earlier session, which may have ended since.
         self._cache.put(session, began if session.id == made.id else None)
         log.info("created session %s with %d students", session.id, len(students))
         return session
 
     def get_session(self, session_id: str) -> Session:
-        """A session with its status of this moment. Raises `SessionNotFoundError`."""
+        """The session with its current status. Raises `SessionNotFoundError`."""
         key = rules.session_key(session_id)
         cached = self._cache.get(key)
         if cached is not None and self._still_active(key):
@@ -85,7 +85,7 @@ class SessionManager:
         key = rules.session_key(session_id)
         try:
             session = self._database.update_session(key)
-        finally:  # a call that failed too: somebody else has ended it, or this end may yet stand
+        finally:  # after a failure too: another call has ended the session, or the outcome of this one is unknown
             self._cache.drop(key)
         log.info("ended session %s", key)
         return session
@@ -103,18 +103,18 @@ class SessionManager:
         return SessionPage(page, total, paging.cursor(query, (page[-1].start_time, page[-1].id)) if more else None)
 
     def validate_session_membership(self, session_id: str, user_id: str, role: str) -> None:
-        """Return when the user may join: an instructor any active session, a student one that lists the student.
+        """Return if the user may join: an instructor any active session, a student only with an entry in the roster.
 
         Raises `InvalidUserIDError`, `InvalidRoleError`, `SessionNotFoundError`, `SessionEndedError`,
         `UnauthorizedError`, in this order.
         """
-        self.admit(session_id, user_id, role)
+        self.validate_with_status_age(session_id, user_id, role)
 
-    def admit(self, session_id: str, user_id: str, role: str) -> int:
-        """As `validate_session_membership`, and tell how old the status is that it went by.
+    def validate_with_status_age(self, session_id: str, user_id: str, role: str) -> int:
+        """Do the same as `validate_session_membership`, and return the age of the status that was used.
 
-        In milliseconds from before its read began, rounded up: 0 when it was read for this call, and never more than
-        `max_staleness_ms`. Errors do not tell.
+        The age is in milliseconds since before the status was read, rounded up. It is 0 when the status was read for
+        this call, and at most `max_staleness_ms`.
         """
         rules.check_user_id(user_id)
         rules.check_role(role)
@@ -125,7 +125,7 @@ class SessionManager:
         return age
 
     def roster(self, session_id: str, *, must_be_active: bool) -> frozenset[str]:
-        """The students of a session. Raises `SessionNotFoundError`, and `SessionEndedError` where it must be active."""
+        """The students of a session. Raises `SessionNotFoundError`, and `SessionEndedError` if it must be active."""
         key = rules.session_key(session_id)
         cached = self._cache.get(key)
         if cached is None:
@@ -135,25 +135,25 @@ class SessionManager:
         return cached.students
 
     def load_active_sessions(self) -> None:
-        """Fill the cache with the newest active sessions; the others come when they are asked for."""
+        """Fill the cache with the newest active sessions. Others are added when a call asks for them."""
         began = self._moment()
         self._cache.replace(self._database.list_active_sessions(_LOADED_AT_START), began)
 
     def refresh_cache(self) -> None:
-        """Forget all that is cached, and load anew."""
+        """Empty the cache and load it again."""
         self.load_active_sessions()
 
     def get_stats(self) -> dict[str, int]:
-        """The cache's size. A session that ended elsewhere counts until somebody asks for it."""
+        """The cache's size. It may count sessions that another process has ended."""
         return {"active_sessions": len(self._cache), "cache_size": len(self._cache)}
 
     def is_session_active(self, session_id: str) -> bool:
-        """Whether a session is active at this moment; False too when there is none."""
+        """Whether the session is active now; False when there is no such session."""
         key = canonical(session_id)
         return key is not None and self._still_active(key)
 
     def _moment(self) -> clock.Moment | None:
-        """This moment, where anybody will ask how long ago it was."""
+        """The current moment, or None when ages are not needed: without `max_staleness_ms`."""
         return clock.Moment.now() if self._max_staleness_ms else None
 
     def _known_active(self, session_id: str) -> tuple[frozenset[str], int] | None:
@@ -177,7 +177,7 @@ class SessionManager:
         session = self._database.get_session(key)
         if session.status == ACTIVE:
             return self._cache.put(session, began)
-        self._cache.drop(key)  # a read that began earlier may be about to put it
+        self._cache.drop(key)  # a read that began before the end may still add it
         if must_be_active:
             raise SessionEndedError
         return CachedSession(session, frozenset(session.student_ids))

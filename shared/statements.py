@@ -1,7 +1,7 @@
-"""The SQL that engines have in common, built from the models by peewee, once each, for the engine's dialect.
+"""The SQL of the reads, which all engines share: peewee builds each statement once from the models.
 
-A hot statement then goes to the driver as text: building it anew would cost twice what SQLite needs to run it. `P`
-stands for a parameter; each statement's docstring names them in order, and what comes back.
+After that the driver gets the text: building a statement takes twice as long as SQLite needs to run it. `P` is
+a parameter. The docstring of a statement lists its parameters in order, then the columns of its rows.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ SESSION_COLUMNS = (
     SessionRow.status,
 )
 MESSAGE_COLUMNS = (
-    MessageRow.id.cast("text"),  # what the server turns into text is cheaper than what is turned into it here
+    MessageRow.id.cast("text"),  # the server converts it to text faster than Python
     MessageRow.type,
     MessageRow.context,
     MessageRow.from_user,
@@ -37,7 +37,7 @@ MESSAGE_COLUMNS = (
 
 
 class Statements(ABC):
-    """The reads, as text for one dialect; `shared.writes` has the writes."""
+    """The reads as SQL text, for the dialect of one engine."""
 
     def __init__(self, dialect: Database) -> None:
         self._dialect = dialect
@@ -63,7 +63,7 @@ class Statements(ABC):
     # --- lists of sessions
 
     def list_page(self, *, status: str | None, creator: bool, student: bool, after: bool) -> str:
-        """([student_id], [created_by], [start_time, start_time, id of the last one seen], limit) -> sessions"""
+        """([student_id], [created_by], [start_time, start_time, id of the last session seen], limit) -> sessions"""
         return self._list(_list_page, status, creator, student, after)
 
     def list_total(self, *, status: str | None, creator: bool, student: bool) -> str:
@@ -74,7 +74,7 @@ class Statements(ABC):
 
     @abstractmethod
     def total(self, status: str | None) -> Query:
-        """How many sessions there are, of a status or in all, without counting them; the engine's own."""
+        """How many sessions there are, of one status or in all, from stored counts; each engine has its own."""
 
     def _list(self, build: Callable[..., Query], *shape: Any) -> str:
         if (build, *shape) not in self._lists:
@@ -85,12 +85,12 @@ class Statements(ABC):
 
     @cached_property
     def history(self) -> str:
-        """(session_id, sequence of the last one seen, limit) -> (sequence, *MESSAGE_COLUMNS) of messages"""
+        """(session_id, sequence of the last message seen, limit) -> (sequence, *MESSAGE_COLUMNS) of messages"""
         return self.text(_history().limit(P))
 
     @cached_property
     def history_of_student(self) -> str:
-        """(session_id, sequence, student, student, limit) -> what the student sent, was sent, and broadcasts"""
+        """(session_id, sequence, student, student, limit) -> messages from or to the student, and broadcasts"""
         sent = (MessageRow.from_user == P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
         received = (MessageRow.to_user == P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
         return self.text(_history().where(sent | received).limit(P))
@@ -99,7 +99,7 @@ class Statements(ABC):
 
     @cached_property
     def kept_answer(self) -> str:
-        """(scope, key, oldest creation that still counts) -> (fingerprint, answer)"""
+        """(scope, key, creation time of the oldest valid answer) -> (fingerprint, answer)"""
         return self.text(
             IdempotencyKeyRow.select(IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer).where(
                 (IdempotencyKeyRow.scope == P) & (IdempotencyKeyRow.key == P) & (IdempotencyKeyRow.created_at >= P)
@@ -120,7 +120,7 @@ def _list_page(status: str | None, creator: bool, student: bool, after: bool) ->
     start_time, session_id = (
         (EnrollmentRow.start_time, EnrollmentRow.session_id) if student else (SessionRow.start_time, SessionRow.id)
     )
-    if after:  # the first condition walks along the index, the second leaves out what was seen of the same instant
+    if after:  # the first condition finds the place in the index, the second skips seen sessions of the same start
         query = query.where((start_time <= P) & ((start_time < P) | (session_id > P)))
     return query.order_by(start_time.desc(), session_id).limit(P)
 

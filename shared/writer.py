@@ -1,22 +1,22 @@
-"""The single writer: every write of the process goes through this queue, and whoever leads it writes for all that wait.
+"""The single writer: every write of the process goes through one queue and is committed in a batch.
 
-There is no writer thread. A caller puts its write into the queue; when nobody leads, it leads: it becomes the only
-writer of the database (`Engine.begin`: the lock across processes, then a transaction), takes what has gathered in
-the queue meanwhile, commits all of it at once, wakes those callers, and hands the lead to the first that came since.
-A lone caller pays for no hand-over, nothing runs in the background of a container that may be frozen, and there
-is one writer at a time.
+There is no writer thread. A caller puts its write task into the queue. If there is no leader, the caller becomes the
+leader: it begins a transaction (`Engine.begin`; on SQLite this takes the lock across processes), takes the tasks that
+are then in the queue as a batch, runs and commits them, wakes their callers, and makes the caller of the next queued
+task the leader. So a single caller needs no second thread, and nothing runs in the background of an execution
+environment that may be frozen.
 
 Invariants
-- The write connection belongs to the leader, from `begin` to `release`. `_leading` says that there is one; it and
-  the queue change only under `_mutex`, which nobody holds while doing anything that can wait.
-- When `write` returns, the write is committed. When it raises, nothing of it was written, except for
-  `DatabaseTimeoutError`: then the write may stand.
-- A write that fails does not sink those that it shares a transaction with.
-- A write that failed for a passing reason is tried once more, after a delay that only its own caller waits; one whose
-  failure is transient (a lost race, a lost connection) at once, and then until its deadline. It is told (`repeat`) when
-  an attempt before may stand after all, and must then not be made twice.
-- Nobody waits without end: a caller leaves the queue at its deadline, and is told whether its write was under way.
-- `close` refuses new writes and lets those that are in the queue be committed and answered.
+- Only the leader uses the write connection, from `begin` to `release`. `_leading` is true while there is a leader.
+  `_leading` and the queue change only under `_mutex`, and no thread waits for anything while it holds `_mutex`.
+- When `write` returns, the write is committed. When it raises, nothing of the write is in the database, except after
+  `DatabaseTimeoutError`: then the outcome is unknown.
+- A write that fails does not make the other writes of its batch fail.
+- A failure that can pass is retried once, after a delay that only this caller waits. A transient failure (a lost race,
+  a lost connection) is retried at once and then until the deadline. When an earlier attempt may have been committed,
+  the write is called with `repeat=True` and must not be made twice.
+- Every wait ends: a caller leaves the queue at its deadline. The error says whether the outcome is known.
+- `close` refuses new writes. The writes in the queue are still committed, and their callers get their results.
 """
 
 import logging
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Later(Generic[T]):
-    """A result that is read when the batch is committed, so that its statement need not be waited for."""
+class Deferred(Generic[T]):
+    """A result that is read after the commit, so that the batch does not wait for the answer to each statement."""
 
     __slots__ = ("read",)
 
@@ -46,56 +46,57 @@ class Later(Generic[T]):
         self.read = read
 
 
-Write = Callable[[Connection, bool], T | Later[T]]
-"""What a write does inside its transaction: (connection, repeat) -> result, or what reads it.
+Write = Callable[[Connection, bool], T | Deferred[T]]
+"""What a write does inside its transaction: (connection, repeat) -> its result, or a `Deferred` one.
 
-It checks first and changes then: what it raises of the service's own errors, it raises before it has changed anything.
+A write first checks, then changes the database. So an error of the service itself (not a `DatabaseError`) means that
+the write has changed nothing.
 """
 
-_BATCH = 256  # writes in one transaction, so that nobody waits for an endless one
-_COMPANY = 16  # batches of a lone write, before company is no more expected
-_CLOSE_PATIENCE = 30.0  # seconds that `close` waits for the queue, longer than any write may take
+_MAX_BATCH = 256  # writes in one transaction; it limits how long the next callers wait
+_CONTENDED_BATCHES = 16  # batches of one write, after which no other callers are expected any more
+_CLOSE_TIMEOUT = 30.0  # seconds that `close` waits for the queue; longer than any write may take
 
 
 class _Task(Generic[T]):
-    """One write on its way: in the queue, then taken into a batch, then done."""
+    """A write task: one write, first in the queue, then in a batch, then done."""
 
     __slots__ = (
-        "alone",
         "atomic",
+        "begin_deadline",
         "deadline",
         "done",
         "error",
         "leads",
         "order",
-        "queued_at",
         "repeat",
         "result",
+        "separate",
         "taken",
         "wake",
         "write",
     )
 
     def __init__(
-        self, write: Write[T], atomic: bool, order: str, queued_at: float, deadline: float, *, repeat: bool = False
+        self, write: Write[T], atomic: bool, order: str, begin_deadline: float, deadline: float, *, repeat: bool
     ) -> None:
         self.write = write
         self.atomic = atomic
         self.order = order
-        self.queued_at = queued_at
-        self.deadline = deadline
-        self.repeat = repeat  # an attempt before this one may stand
-        self.alone = False  # wants a transaction of its own
-        self.taken = False  # in a batch: its caller cannot take it back
-        self.leads = False  # its caller is the leader, or is woken to become it
+        self.begin_deadline = begin_deadline  # a leader waits until then to begin the transaction
+        self.deadline = deadline  # the caller waits until then for the result
+        self.repeat = repeat  # an earlier attempt may have been committed
+        self.separate = False  # runs in a transaction of its own
+        self.taken = False  # is in a batch: the caller cannot withdraw it
+        self.leads = False  # the caller is the leader, or has been woken to become it
         self.done = False
-        self.wake: threading.Lock | None = None  # released when done, or to lead; only who waits has one
+        self.wake: threading.Lock | None = None  # released when done or to lead; None while no thread waits on it
         self.result: Any = None
         self.error: BaseException | None = None
 
 
 class Writer:
-    """The queue before one engine's write connection. Times are in seconds."""
+    """The queue of writes for one engine. Times are in seconds."""
 
     def __init__(
         self,
@@ -112,40 +113,41 @@ class Writer:
         self._retry_delay = retry_delay
         self._write_timeout = write_timeout
         self._mutex = threading.Lock()
-        self._idle = threading.Condition(self._mutex)  # nobody leads, and so nothing is queued
+        self._idle = threading.Condition(self._mutex)  # there is no leader, and so the queue is empty
         self._queue: deque[_Task[Any]] = deque()
         self._leading = False
         self._closing = threading.Event()
-        self._company = 0  # for how many batches more others are to be expected
-        self._callers = 0  # in the last batch, and waiting behind it
+        self._contended = 0  # for this many more batches, other callers are expected
+        self._callers = 0  # how many were in the last batch or queued after it
         self._process = os.getpid()
         self._writes = self._batches = self._retries = self._failures = 0
 
     def write(self, write: Write[T], *, atomic: bool = False, order: str = "", timeout: float | None = None) -> T:
-        """Run `write` in a transaction; return its result once that is committed, or raise what `write` raised.
+        """Run `write` in a transaction. Return its result after the commit, or raise what `write` raised.
 
-        An `atomic` write changes the database by one statement, its last act, and when it is not repeated by its only
-        statement where the engine takes a statement for a transaction: there is nothing to undo when it fails. `order`
-        names what it locks: writes of a batch lock in this order, so that batches of two processes do not wait for each
-        other. A `timeout` stands for the writer's own.
+        An `atomic` write changes the database by exactly one statement, and that is its last one: if it fails, there is
+        nothing to undo. Where the engine can run one statement as a transaction (`Engine.allow_autocommit`), a write that is not
+        a repeat needs only that statement. `order` names what the write locks. The writes of a batch run in this order,
+        so that two processes cannot wait for each other in a circle. `timeout` replaces the writer's own.
         """
         now = clock.elapsed()
         deadline = now + (self._write_timeout if timeout is None else timeout)
         attempts, repeat = 0, False
         while True:
-            task = _Task(write, atomic, order, now, deadline, repeat=repeat)
+            begin_deadline = min(deadline, now + self._busy_timeout)
+            task = _Task(write, atomic, order, begin_deadline, deadline, repeat=repeat)
             try:
                 return self._perform(task)
             except errors.DatabaseError as error:
                 failure = error
             attempts += 1
-            repeat = task.repeat or failure.outcome_unknown  # also when a batch that it was in may stand
+            repeat = task.repeat or failure.outcome_unknown  # `task.repeat`: its batch may have been committed
             if not self._wait_for_retry(failure, attempts, deadline):
                 break
             now = clock.elapsed()
         self._failures += 1
         log.error("write failed: %s (%s)", failure, _reason(failure))
-        if repeat:  # not to be called a failure when it may stand
+        if repeat:  # an earlier attempt may have been committed: no error may say that nothing was written
             raise errors.DatabaseTimeoutError from failure
         raise failure
 
@@ -165,7 +167,7 @@ class Writer:
         return True
 
     def stats(self) -> dict[str, int]:
-        """What this container's writer did since its start, and how many writes wait at the moment."""
+        """What this writer did since it was made, and how many writes are queued now."""
         return {
             "queued": len(self._queue),
             "writes": self._writes,
@@ -175,13 +177,13 @@ class Writer:
         }
 
     def close(self) -> None:
-        """Refuse new writes and wait until those in the queue are answered; closing twice is fine."""
+        """Refuse new writes, and wait until the queued ones are done. Closing twice is allowed."""
         self._closing.set()
         if self._process == os.getpid():
             with self._idle:
-                self._idle.wait_for(lambda: not self._leading, _CLOSE_PATIENCE)
+                self._idle.wait_for(lambda: not self._leading, _CLOSE_TIMEOUT)
 
-    # --- a caller's side
+    # --- what every caller does
 
     def _perform(self, task: _Task[T]) -> T:
         try:
@@ -214,11 +216,11 @@ class Writer:
             self._queue.append(task)
 
     def _wait(self, task: _Task[Any]) -> None:
-        """Return when the task is done or is to lead; raise when its time is up first."""
+        """Return when the task is done or its caller becomes the leader; raise when the deadline is first."""
         assert task.wake is not None
         if task.wake.acquire(timeout=max(0.0, task.deadline - clock.elapsed())):
             return
-        with self._mutex:  # as a leader takes and wakes: what is in the queue now is not going to be written
+        with self._mutex:  # no leader can take the task now: if it is still in the queue, it can be withdrawn
             if task.done or task.leads:
                 return
             if task.taken or task.repeat:
@@ -227,28 +229,28 @@ class Writer:
         raise errors.DatabaseBusyError
 
     def _leave(self, task: _Task[Any]) -> None:
-        """The caller gives up or was interrupted: neither its task nor the lead may be left behind."""
+        """The caller gave up or was interrupted: remove its task, and pass the lead on if it is the leader."""
         with self._mutex:
-            task.done = True  # a batch that it is in and that has to be run again goes on without it
+            task.done = True  # if its batch has to run again, it runs without this task
             if task in self._queue:
                 self._queue.remove(task)
             if task.leads:
                 self._pass_lead(task)
 
-    # --- the leader's side
+    # --- what only the leader does
 
     def _lead(self, task: _Task[Any]) -> None:
-        """Commit one batch with this task's write in it, and hand the lead on."""
-        if self._company and self._engine.waits_for_batch:
-            self._gather()
+        """Commit one batch, normally with this task in it, and pass the lead on."""
+        if self._contended and self._engine.waits_for_batch:
+            self._wait_for_batch()
         try:
-            connection = self._engine.begin(min(task.deadline, task.queued_at + self._busy_timeout))
+            connection = self._engine.begin(task.begin_deadline)
         except Exception as error:
             with self._mutex:
                 self._queue.remove(task)
                 task.error, task.done = error, True
                 if isinstance(error, errors.DatabaseError) and error.transient:
-                    self._tell_all(error)
+                    self._fail_queued(error)
                 self._pass_lead(task)
             return
         batch: list[_Task[Any]] = []
@@ -264,35 +266,42 @@ class Writer:
                 undone = []
             self._engine.maintain()
         except BaseException:
-            self._engine.rollback()  # what an interruption left open
+            self._engine.rollback()  # the leader was interrupted: the transaction may be open
             raise
         finally:
             self._engine.release()
-            self._hand_on(task, undone)
+            self._requeue_and_pass_lead(task, undone)
         self._callers = len(batch) + len(self._queue)
-        self._yield_to_company(len(batch))
+        self._yield_if_contended(len(batch))
 
-    def _tell_all(self, error: errors.DatabaseError) -> None:
-        """No connection: who waits would wait for the same one after the other. Each has its own next attempt."""
+    def _fail_queued(self, error: errors.DatabaseError) -> None:
+        """Fail every queued task with the error of `begin`; their callers then decide about a retry.
+
+        Otherwise each of them in turn would become the leader and wait for the same unreachable database.
+        """
         while self._queue:
             task = self._queue.popleft()
             task.error, task.done = copy(error), True
-            task.error.__cause__ = error.__cause__  # a copy has none; the log says what the driver said
+            task.error.__cause__ = error.__cause__  # the driver's error, for the log: `copy` leaves it out
             if task.wake is not None:
                 task.wake.release()
 
-    def _yield_to_company(self, writes: int) -> None:
-        """Let those that were just woken have the interpreter, or this thread may write on alone for milliseconds."""
+    def _yield_if_contended(self, writes: int) -> None:
+        """Let the callers that were just woken run.
+
+        This thread would otherwise keep the interpreter (the GIL) for milliseconds, and could write many times before
+        any other caller.
+        """
         if writes > 1:
-            self._company = _COMPANY
-        if self._company:
-            self._company -= 1
+            self._contended = _CONTENDED_BATCHES
+        if self._contended:
+            self._contended -= 1
             time.sleep(0)
 
-    def _gather(self) -> None:
-        """Let those that were just answered come back with their next write, as long as any does, up to half of all.
+    def _wait_for_batch(self) -> None:
+        """Let other callers queue their next write, until no more come or half of the last callers are queued.
 
-        The other half comes while the first is with the database, so that neither waits for the other.
+        The other half can queue while the database works on this batch. So there are two groups that take turns.
         """
         waiting = 0
         while waiting < len(self._queue) < self._callers // 2:
@@ -300,17 +309,17 @@ class Writer:
             time.sleep(0)
 
     def _take(self, batch: list[_Task[Any]]) -> None:
-        """Fill the batch from the front of the queue; a task that wants to be alone is."""
+        """Fill the batch from the front of the queue; a `separate` task gets a batch of its own."""
         with self._mutex:
-            while self._queue and len(batch) < _BATCH and not (batch and self._queue[0].alone):
+            while self._queue and len(batch) < _MAX_BATCH and not (batch and self._queue[0].separate):
                 task = self._queue.popleft()
                 task.taken = True
                 batch.append(task)
-                if task.alone:
+                if task.separate:
                     break
 
     def _commit(self, connection: Connection, batch: list[_Task[Any]]) -> bool:
-        """Run and commit a batch; False when it failed as a whole and has to be run again."""
+        """Run and commit a batch; False when it failed as a whole and its tasks have to run again."""
         failed = 0
         for task in batch:
             self._run(connection, task, shared=len(batch) > 1)
@@ -323,16 +332,16 @@ class Writer:
             return True
         try:
             self._engine.commit()
-        except Exception as error:  # may be any write's: what was pipelined is known to have failed only here
+        except Exception as error:  # any write may be the cause: a pipelined statement reports its failure here
             return self._undo(batch, error)
         for task in batch:
-            self._read(task)
+            self._read_deferred(task)
         self._batches += 1
         self._writes += len(batch)
         return True
 
     def _run(self, connection: Connection, task: _Task[Any], *, shared: bool) -> None:
-        """One write; beside others behind a savepoint where it needs one, so that it fails for itself alone."""
+        """Run one write. In a shared batch it gets a savepoint if it needs one, so that only this write is undone."""
         savepoint = shared and not task.atomic and self._engine.savepoints
         try:
             if savepoint:
@@ -345,18 +354,18 @@ class Writer:
             if savepoint and self._engine.in_transaction():
                 connection.execute("ROLLBACK TO write")
                 connection.execute("RELEASE write")
-            elif not self._engine.savepoints and not _unwritten(task.error):
+            elif not self._engine.savepoints and not _changed_nothing(task.error):
                 self._engine.rollback()
 
-    def _read(self, task: _Task[Any]) -> None:
-        if isinstance(task.result, Later):
+    def _read_deferred(self, task: _Task[Any]) -> None:
+        if isinstance(task.result, Deferred):
             try:
                 task.result = task.result.read()
             except Exception as error:
                 task.error = self._failure(error)
 
     def _failure(self, error: Exception) -> Exception:
-        """What its caller is told, with what the driver said for the log."""
+        """The error for the caller; the driver's error is its cause, for the log."""
         failure = self._engine.failure(error)
         if failure is None or failure is error:
             return error
@@ -364,9 +373,9 @@ class Writer:
         return failure
 
     def _undo(self, batch: list[_Task[Any]], error: BaseException | None) -> bool:
-        """The transaction is lost: a lone task is told, tasks of a batch are tried again, each alone.
+        """The transaction is lost: fail the only task, or prepare each of several to run again, separately.
 
-        Also those that failed for themselves: what they saw of the others' writes did not come to stand.
+        Tasks that raised an error of their own run again too: they may have seen writes that are now undone.
         """
         self._engine.rollback()
         if len(batch) == 1:
@@ -374,7 +383,7 @@ class Writer:
             return True
         unknown = isinstance(error, errors.DatabaseError) and error.outcome_unknown
         for task in batch:
-            task.alone, task.repeat = True, task.repeat or unknown
+            task.separate, task.repeat = True, task.repeat or unknown
             task.result = task.error = None
         return False
 
@@ -384,39 +393,40 @@ class Writer:
             if task.wake is not None and not task.leads:
                 task.wake.release()
 
-    def _hand_on(self, task: _Task[Any], undone: list[_Task[Any]]) -> None:
-        """Put back what has to be run again, and pass the lead."""
+    def _requeue_and_pass_lead(self, task: _Task[Any], undone: list[_Task[Any]]) -> None:
+        """Put the tasks that have to run again at the front of the queue, and pass the lead."""
         with self._mutex:
             for other in reversed(undone):
                 if not other.done:
                     other.taken = False
-                    other.repeat = other.repeat or not other.alone  # cut off by an interruption of its leader
+                    # Not `separate`: the leader was interrupted, so the batch may have been committed.
+                    other.repeat = other.repeat or not other.separate
                     self._queue.appendleft(other)
-            if not task.done and task.wake is None:  # it never had to wait, and now may: it need not be the first
+            if not task.done and task.wake is None:  # it has never waited, but another task may now be first
                 task.wake = _locked()
             self._pass_lead(task)
 
     def _pass_lead(self, task: _Task[Any]) -> None:
-        """Wake the first in the queue to lead, under the mutex."""
+        """Make the first queued task the leader and wake its caller. The caller of this method holds the mutex."""
         task.leads = False
         if not self._queue:
             self._leading = False
             if self._closing.is_set():
                 self._idle.notify_all()
             return
-        following = self._queue[0]
-        following.leads = True
-        if following is not task and following.wake is not None:
-            following.wake.release()
+        first = self._queue[0]
+        first.leads = True
+        if first is not task and first.wake is not None:
+            first.wake.release()
 
 
-def now(result: T | Later[T]) -> T:
-    """A write's result, its rows waited for inside the transaction."""
-    return result.read() if isinstance(result, Later) else result
+def settled(result: T | Deferred[T]) -> T:
+    """The result itself; a deferred one is read now, inside the transaction."""
+    return result.read() if isinstance(result, Deferred) else result
 
 
 def _reason(failure: errors.DatabaseError) -> str:
-    """What the driver said, in one line."""
+    """The driver's message, in one line; the error's code where there is none."""
     return " ".join(str(failure.__cause__ or failure.code).split())
 
 
@@ -426,6 +436,6 @@ def _locked() -> threading.Lock:
     return lock
 
 
-def _unwritten(error: BaseException) -> bool:
-    """Whether a write raised it before it changed anything; see `Write`."""
+def _changed_nothing(error: BaseException) -> bool:
+    """Whether the write raised this before it changed anything; see `Write`."""
     return isinstance(error, errors.SwitchboardError) and not isinstance(error, errors.DatabaseError)

@@ -1,4 +1,4 @@
-"""What each write does inside its transaction, in the manner that the engine likes: one module an engine."""
+"""What each write does inside its transaction: one module for each engine."""
 
 from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Change(NamedTuple, Generic[T]):
-    """A write on its way to the writer; see `Writer.write` for what the fields promise."""
+    """A write for the writer; `Writer.write` explains the fields."""
 
     run: Write[T]
     atomic: bool = False
@@ -20,33 +20,33 @@ class Change(NamedTuple, Generic[T]):
 
 
 class Writes(Protocol):
-    """The writes of the service. Each checks first and changes then: what it raises itself, it raises unwritten."""
+    """The writes of the service. Each first checks, then changes: when it raises an error, it has changed nothing."""
 
     def create(self, session: Session) -> Change[Session]:
         """Store a new session."""
 
     def end(self, session_id: str) -> Change[Session]:
-        """End a session: of any number of calls at once, one does it.
+        """End a session. Of any number of concurrent calls exactly one succeeds.
 
-        The end time is given here, and is never before the start. Raises `SessionNotFoundError`,
+        The end time is set in the transaction and is never before the start. Raises `SessionNotFoundError`,
         `SessionAlreadyEndedError`.
         """
 
-    def append(self, draft: MessageDraft, admit: Callable[[], None]) -> Change[Message]:
-        """Append a message to an active session; its order and time are given here, in the order of commits.
+    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
+        """Append a message to an active session; its sequence and time are set here, in the order of the commits.
 
-        `admit` raises when the sender may not send this; it counts once the session is known to be active.
-        Raises `SessionNotFoundError`, `SessionEndedError`.
+        `authorize` raises when the sender may not send this message. Raises `SessionNotFoundError` and
+        `SessionEndedError`, which come before any error of `authorize`.
         """
 
-    def keep(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
-        """Keep the answer of the write that this transaction makes, in the place of one that is older than `oldest`.
+    def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
+        """Store the answer under its key, in the transaction of the write that it answers.
 
-        Now and then it removes some of those.
+        It replaces an answer of this key that is older than `oldest`. Some calls also delete other old answers.
         """
 
-    def touch(self) -> Change[None]:
-        """Write, and change nothing."""
+    def probe(self) -> Change[None]:
+        """A write that leaves every row as it was; it fails when the database cannot be written."""
 
 
 def writes_of(engine: Engine) -> tuple[Statements, Writes]:
@@ -58,5 +58,5 @@ def writes_of(engine: Engine) -> tuple[Statements, Writes]:
         return statements, SqliteWrites(statements)
     from shared.writes.postgresql import PostgresqlStatements, PostgresqlWrites
 
-    others = PostgresqlStatements(engine.dialect)
-    return others, PostgresqlWrites(others)
+    postgresql_statements = PostgresqlStatements(engine.dialect)
+    return postgresql_statements, PostgresqlWrites(postgresql_statements)

@@ -1,12 +1,14 @@
-"""Writes for many writers at once: each is one statement, which is its own transaction when it is alone.
+"""The writes on PostgreSQL, where many processes write at once. Each write is one statement.
 
-So a write is one round trip, and no lock outlives it: a container that is frozen or cut off between two statements
-would keep a classroom waiting. What a session's writers have to agree on is one narrow row, the session's head; whoever
-changes it holds it until the commit, so sequences are given in the order of commits. An `Idempotency-Key` makes it a
+A write that is the only one of its batch is also its own transaction. So it takes one round trip, and the server holds
+no lock between two statements: an execution environment that is frozen or cut off at that moment would make a whole
+classroom wait. The writers of a session share one small row, the session head. A write changes the head first and so
+locks it until its commit; therefore sequences follow the order of the commits. With an `Idempotency-Key` a write is a
 transaction of three round trips: look for the key, write, keep the answer.
 
-A write that may have been made before (`repeat`) locks the head first and looks then: the lock waits for an attempt
-that is still under way, and the commit that follows waits for what a standby has yet to confirm.
+A repeated write (`repeat`: an earlier attempt may have been committed) first locks the head, then looks for what the
+earlier attempt wrote. The lock waits for an attempt that is still running. The commit after the lock waits until
+a synchronous standby has confirmed what was found.
 """
 
 import random
@@ -24,12 +26,12 @@ from shared.identifiers import new_id
 from shared.models import SessionCountSlotRow
 from shared.rows import json_text, message_of, session_of
 from shared.statements import Statements
-from shared.writer import Later
+from shared.writer import Deferred
 from shared.writes import Change
 
-_SLOTS = 64  # rows that count sessions, so that processes seldom meet in one
-_DROP_ONE_TIME_IN = 64  # keyed writes; not in each, or all would meet at the oldest answers
-_DROP_AT_ONCE = 640  # expired answers
+_SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
+_DELETE_ONE_TIME_IN = 64  # writes with a key: if each one deleted, they would all wait for the same rows
+_DELETED_AT_ONCE = 640  # expired answers that one write deletes
 
 _CREATE = """
 WITH session AS (
@@ -75,16 +77,16 @@ RETURNING timestamp
 _LOCK = "SELECT status FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
 
-_FORGET = "DELETE FROM idempotency_keys WHERE scope = %s AND key = %s AND created_at < %s"
-_KEEP = "INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, %s, %s)"
+_DELETE_ANSWER = "DELETE FROM idempotency_keys WHERE scope = %s AND key = %s AND created_at < %s"
+_KEEP_ANSWER = "INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, %s, %s)"
 
-_DROP = """
+_DELETE_EXPIRED = """
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
   SELECT scope, key FROM idempotency_keys WHERE created_at < %s ORDER BY created_at LIMIT %s
 )
 """
 
-_TOUCH = """
+_PROBE = """
 INSERT INTO session_counts (slot, active, ended) VALUES (%s, 0, 0)
 ON CONFLICT (slot) DO UPDATE SET active = session_counts.active
 """
@@ -100,7 +102,7 @@ class PostgresqlStatements(Statements):
 
     @cached_property
     def kept_answer(self) -> str:
-        """As it is, and locked: so the commit behind it waits for what a standby has yet to confirm."""
+        """The same, with a lock on the row: the commit then waits until a synchronous standby has confirmed the row."""
         return f"{super().kept_answer} FOR KEY SHARE"
 
 
@@ -112,7 +114,7 @@ class PostgresqlWrites:
         self._slot = random.randrange(_SLOTS)  # noqa: S311
 
     def create(self, session: Session) -> Change[Session]:
-        """Store a new session; its id is new, so it meets nobody."""
+        """Store a new session. Its id is new, so it waits for no other write."""
         values = {
             "id": session.id,
             "name": session.name,
@@ -132,31 +134,31 @@ class PostgresqlWrites:
         return Change(run, atomic=True, order=session.id)
 
     def end(self, session_id: str) -> Change[Session]:
-        """End an active session: of two at once, the second finds the head ended when it gets it."""
-        tried: list[str] = []  # the times of attempts, by which an end that stands is known for one of ours
+        """End an active session. A concurrent call waits for the head and then finds it ended."""
+        attempted: list[str] = []  # the time of each attempt, to recognize an end that one of them has written
 
-        def run(connection: Connection, repeat: bool) -> Session | Later[Session]:
+        def run(connection: Connection, repeat: bool) -> Session | Deferred[Session]:
             if repeat and connection.execute(_LOCK, (session_id,)).fetchall() == [(ENDED,)]:
                 session = self._session(connection, session_id)
-                if session.end_time in [max(time, session.start_time) for time in tried]:
+                if session.end_time in [max(time, session.start_time) for time in attempted]:
                     return session
                 raise SessionAlreadyEndedError(session.end_time)
-            tried.append(clock.now())
-            cursor = connection.execute(_END, {"id": session_id, "now": tried[-1], "slot": self._slot})
+            attempted.append(clock.now())
+            cursor = connection.execute(_END, {"id": session_id, "now": attempted[-1], "slot": self._slot})
 
             def read() -> Session:
                 for row in cursor.fetchall():
                     return session_of(row)
                 session = self._session(connection, session_id)
                 if session.status == ACTIVE:
-                    raise lost_race(perhaps_written=True)  # its head was not there yet
+                    raise lost_race(perhaps_written=True)  # the session has no head yet: a copy is still running
                 raise SessionAlreadyEndedError(session.end_time)
 
-            return Later(read)
+            return Deferred(read)
 
         return Change(run, atomic=True, order=session_id)
 
-    def append(self, draft: MessageDraft, admit: Callable[[], None]) -> Change[Message]:
+    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
         """Append a message to an active session."""
         message_id = new_id()
         values = {
@@ -169,13 +171,13 @@ class PostgresqlWrites:
             "content": bytes(draft.content).decode(),
         }
 
-        def run(connection: Connection, repeat: bool) -> Message | Later[Message]:
+        def run(connection: Connection, repeat: bool) -> Message | Deferred[Message]:
             if repeat:
                 connection.execute(_LOCK, (draft.session_id,)).fetchall()
                 for (timestamp,) in connection.execute(_MESSAGE, (draft.session_id, message_id)).fetchall():
                     return message_of(message_id, draft, timestamp)
             try:
-                admit()
+                authorize()
             except SwitchboardError:
                 self._refuse_unless_active(connection, draft.session_id)
                 raise
@@ -185,24 +187,24 @@ class PostgresqlWrites:
                 for (timestamp,) in cursor.fetchall():
                     return message_of(message_id, draft, timestamp)
                 self._refuse_unless_active(connection, draft.session_id)
-                raise lost_race(perhaps_written=True)  # it was created in between
+                raise lost_race(perhaps_written=True)  # the session was created between the two statements
 
-            return Later(read)
+            return Deferred(read)
 
         return Change(run, atomic=True, order=draft.session_id)
 
-    def keep(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
-        """Keep a call's answer. Somebody else's that came first sinks this transaction; the next attempt finds it."""
-        connection.execute(_FORGET, (key.scope, key.key, oldest))
-        connection.execute(_KEEP, (key.scope, key.key, key.fingerprint, answer, clock.now()))
-        if random.randrange(_DROP_ONE_TIME_IN) == 0:  # noqa: S311
-            connection.execute(_DROP, (oldest, _DROP_AT_ONCE))
+    def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
+        """Store a call's answer. If another call stored one first, this transaction fails and the retry finds it."""
+        connection.execute(_DELETE_ANSWER, (key.scope, key.key, oldest))
+        connection.execute(_KEEP_ANSWER, (key.scope, key.key, key.fingerprint, answer, clock.now()))
+        if random.randrange(_DELETE_ONE_TIME_IN) == 0:  # noqa: S311
+            connection.execute(_DELETE_EXPIRED, (oldest, _DELETED_AT_ONCE))
 
-    def touch(self) -> Change[None]:
-        """Write, and change nothing."""
+    def probe(self) -> Change[None]:
+        """Write, and leave every row as it was."""
 
         def run(connection: Connection, repeat: bool) -> None:
-            connection.execute(_TOUCH, (self._slot,))
+            connection.execute(_PROBE, (self._slot,))
 
         return Change(run, atomic=True)
 

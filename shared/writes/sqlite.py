@@ -1,4 +1,4 @@
-"""Writes for one writer at a time: nothing changes between what a write reads and what it changes."""
+"""The writes on SQLite. There is one writer at a time, so what a write has read cannot change before it commits."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -17,7 +17,7 @@ from shared.writes import Change
 
 _ACTIVE = SQL("'active'")
 _ENDED = SQL("'ended'")
-_DROP_AT_ONCE = 10  # expired answers that one write removes
+_DELETED_AT_ONCE = 10  # expired answers that one write deletes
 
 
 class SqliteWrites:
@@ -44,62 +44,62 @@ class SqliteWrites:
         return Change(run)
 
     def end(self, session_id: str) -> Change[Session]:
-        """End an active session; the end time is given here, under the writer's lock, and is never before the start."""
-        stood: str | None = None  # the end time given by an attempt before
+        """End an active session; see `Writes.end`."""
+        attempted: str | None = None  # the end time that an earlier attempt wrote
 
         def run(connection: Connection, repeat: bool) -> Session:
-            nonlocal stood
+            nonlocal attempted
             rows = connection.execute(self._sql.session, (session_id,)).fetchall()
             if not rows:
                 raise SessionNotFoundError
             session = session_of(rows[0])
             if session.status == ENDED:
-                if repeat and session.end_time == stood:
+                if repeat and session.end_time == attempted:
                     return session
                 raise SessionAlreadyEndedError(session.end_time)
-            stood = max(clock.now(), session.start_time)
-            connection.execute(self._sql.end_session, (stood, session_id))
+            attempted = max(clock.now(), session.start_time)
+            connection.execute(self._sql.end_session, (attempted, session_id))
             connection.execute(self._sql.count_ended)
-            return ended(session, stood)
+            return ended(session, attempted)
 
         return Change(run)
 
-    def append(self, draft: MessageDraft, admit: Callable[[], None]) -> Change[Message]:
-        """Append a message to an active session; its order and time are given here, under the writer's lock."""
+    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
+        """Append a message to an active session; see `Writes.append`."""
         message_id = new_id()
-        stood: tuple[int, str] | None = None  # sequence and time given by an attempt before
+        attempted: tuple[int, str] | None = None  # the sequence and time that an earlier attempt wrote
 
         def run(connection: Connection, repeat: bool) -> Message:
-            nonlocal stood
-            if repeat and stood:
-                rows = connection.execute(self._sql.message_id, (draft.session_id, stood[0])).fetchall()
+            nonlocal attempted
+            if repeat and attempted:
+                rows = connection.execute(self._sql.message_id, (draft.session_id, attempted[0])).fetchall()
                 if rows == [(message_id,)]:
-                    return message_of(message_id, draft, stood[1])
+                    return message_of(message_id, draft, attempted[1])
             rows = connection.execute(self._sql.session_and_last_message, (draft.session_id,)).fetchall()
             if not rows:
                 raise SessionNotFoundError
             status, start_time, sequence, timestamp = rows[0]
             if status != ACTIVE:
                 raise SessionEndedError
-            admit()
-            stood = ((sequence or 0) + 1, max(clock.now(), timestamp or start_time))
-            message = message_of(message_id, draft, stood[1])
-            connection.execute(self._sql.insert_message, message_row(message, stood[0]))
+            authorize()
+            attempted = ((sequence or 0) + 1, max(clock.now(), timestamp or start_time))
+            message = message_of(message_id, draft, attempted[1])
+            connection.execute(self._sql.insert_message, message_row(message, attempted[0]))
             return message
 
         return Change(run, atomic=True)
 
-    def keep(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
-        """Keep a call's answer, and forget some that have expired."""
+    def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
+        """Store a call's answer, and delete some that have expired."""
         row = (key.scope, key.key, key.fingerprint, answer, clock.now())
         connection.execute(self._sql.keep_answer, row)
-        connection.execute(self._sql.drop_expired_answers, (oldest, _DROP_AT_ONCE))
+        connection.execute(self._sql.delete_expired_answers, (oldest, _DELETED_AT_ONCE))
 
-    def touch(self) -> Change[None]:
-        """Write, and change nothing."""
+    def probe(self) -> Change[None]:
+        """Write, and leave every row as it was."""
 
         def run(connection: Connection, repeat: bool) -> None:
-            for step in (1, -1):  # a row that is set to what it was is not written at all
+            for step in (1, -1):  # SQLite does not write a row that is set to its own value
                 connection.execute(self._sql.shift_count, (step,))
 
         return Change(run)
@@ -109,7 +109,7 @@ class SqliteStatements(Statements):
     """Every statement, for SQLite."""
 
     def total(self, status: str | None) -> Query:
-        """How many sessions there are, of a status or in all; NULL where the count is gone."""
+        """How many sessions there are, of one status or in all; NULL when the rows with the counts are missing."""
         query = SessionCountRow.select(fn.sum(SessionCountRow.sessions))
         return query if status is None else query.where(SessionCountRow.status == SQL(f"'{status}'"))
 
@@ -152,7 +152,7 @@ class SqliteStatements(Statements):
 
     @cached_property
     def session_and_last_message(self) -> str:
-        """(session_id) -> (status, start, sequence and time of its last message), the last two None without messages"""
+        """(session_id) -> (status, start, sequence and time of its last message); the last two None without messages"""
         return self.text(
             SessionRow.select(SessionRow.status, SessionRow.start_time, MessageRow.sequence, MessageRow.timestamp)
             .join(MessageRow, JOIN.LEFT_OUTER, on=(MessageRow.session_id == SessionRow.id))
@@ -175,7 +175,7 @@ class SqliteStatements(Statements):
 
     @cached_property
     def keep_answer(self) -> str:
-        """(scope, key, fingerprint, answer, created_at); takes the place of an expired answer"""
+        """(scope, key, fingerprint, answer, created_at); replaces an expired answer of the same key"""
         fields = IdempotencyKeyRow._meta.sorted_fields
         replaced = (IdempotencyKeyRow.fingerprint, IdempotencyKeyRow.answer, IdempotencyKeyRow.created_at)
         return self.text(
@@ -185,8 +185,8 @@ class SqliteStatements(Statements):
         )
 
     @cached_property
-    def drop_expired_answers(self) -> str:
-        """(oldest creation that still counts, how many at most)"""
+    def delete_expired_answers(self) -> str:
+        """(creation time of the oldest valid answer, how many to delete at most)"""
         expired = (
             IdempotencyKeyRow.select(SQL("rowid"))
             .where(IdempotencyKeyRow.created_at < P)

@@ -46,13 +46,13 @@ from msgspec import Raw
 from shared.config import Settings
 from shared.database import open_database
 from shared.entities import MessageDraft
-from shared.writer import now
+from shared.writer import settled
 
 database = open_database(Settings(database_url=sys.argv[1]))
 draft = MessageDraft(sys.argv[2], "analytics", "general", "ann", None, Raw(b"{}"))
 
 def write(connection, repeat):
-    now(database._writes.append(draft, lambda: None).run(connection, repeat))
+    settled(database._writes.append(draft, lambda: None).run(connection, repeat))
     print("written, not committed", flush=True)
     time.sleep(60)
 

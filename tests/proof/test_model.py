@@ -304,7 +304,7 @@ def test_the_service_agrees_with_the_model_on_postgresql(
     postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The model forgets expired answers at each write with a key, as SQLite does, and not at some of them.
-    monkeypatch.setattr(postgresql, "_DROP_ONE_TIME_IN", 1)
+    monkeypatch.setattr(postgresql, "_DELETE_ONE_TIME_IN", 1)
     agree((postgres_databases.database() for _ in itertools.count()), times=70)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from shared import clock, errors
 from shared.engines import Connection, Engine
-from shared.writer import Later, Write, Writer
+from shared.writer import Deferred, Write, Writer
 from tests.conftest import Freeze
 from tests.storage import Storage
 from tests.unit.gates import WAIT, Gate, held, until
@@ -126,7 +126,7 @@ def test_a_refusal_does_not_cost_the_others_their_batch(
     writer, ran = make_writer(), list[str]()
 
     def counted(text: str) -> Write[str]:
-        def write(connection: Connection, repeat: bool) -> str | Later[str]:
+        def write(connection: Connection, repeat: bool) -> str | Deferred[str]:
             ran.append(text)
             return note(text)(connection, repeat)
 
@@ -195,7 +195,7 @@ def test_writes_of_a_batch_lock_in_their_order(make_writer: MakeWriter, threads:
     writer, ran = make_writer(), list[str]()
 
     def noticed(order: str) -> Write[str]:
-        def write(connection: Connection, repeat: bool) -> str | Later[str]:
+        def write(connection: Connection, repeat: bool) -> str | Deferred[str]:
             ran.append(order)
             return order
 
@@ -210,10 +210,10 @@ def test_writes_of_a_batch_lock_in_their_order(make_writer: MakeWriter, threads:
 
 
 def test_what_is_read_later_is_read_after_the_commit(engine: Engine, make_writer: MakeWriter) -> None:
-    def write(connection: Connection, repeat: bool) -> list[str] | Later[list[str]]:
+    def write(connection: Connection, repeat: bool) -> list[str] | Deferred[list[str]]:
         note("a")(connection, repeat)
         assert notes_in(engine) == []
-        return Later(lambda: notes_in(engine))
+        return Deferred(lambda: notes_in(engine))
 
     assert make_writer().write(write) == ["a"]
 
@@ -226,8 +226,8 @@ def test_a_reading_that_fails_is_told_to_its_caller_alone(
     def ended() -> str:
         raise errors.SessionEndedError
 
-    def write(connection: Connection, repeat: bool) -> str | Later[str]:
-        return Later(ended)
+    def write(connection: Connection, repeat: bool) -> str | Deferred[str]:
+        return Deferred(ended)
 
     go = held(writer, threads)
     refused, fine = waiting(writer, threads, write, note("a"))
@@ -332,7 +332,7 @@ def test_a_caller_whose_time_is_up_during_its_commit_is_told_that_the_outcome_is
 def test_a_passing_failure_is_tried_once_more_and_then_succeeds(engine: Engine, make_writer: MakeWriter) -> None:
     attempts = []
 
-    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
+    def flaky(connection: Connection, repeat: bool) -> str | Deferred[str]:
         attempts.append(repeat)
         if len(attempts) == 1:
             raise passing()
@@ -495,7 +495,7 @@ def test_others_are_written_while_one_waits_for_its_retry(
     writer = make_writer(retry_delay=1.0)
     failed = threading.Event()
 
-    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
+    def flaky(connection: Connection, repeat: bool) -> str | Deferred[str]:
         if not failed.is_set():
             failed.set()
             raise passing()
@@ -513,7 +513,7 @@ def test_the_retry_comes_after_its_delay_under_a_frozen_clock_too(make_writer: M
     freeze("2026-11-22 07:24:11")
     attempts = []
 
-    def flaky(connection: Connection, repeat: bool) -> str | Later[str]:
+    def flaky(connection: Connection, repeat: bool) -> str | Deferred[str]:
         attempts.append(repeat)
         if len(attempts) == 1:
             raise passing()
@@ -535,7 +535,7 @@ def test_a_commit_whose_outcome_is_unknown_is_repeated_with_a_warning_to_the_wri
         failure.can_pass = failure.outcome_unknown = True
         raise failure
 
-    def careful(connection: Connection, repeat: bool) -> str | Later[str]:
+    def careful(connection: Connection, repeat: bool) -> str | Deferred[str]:
         repeats.append(repeat)
         return "stands" if repeat else note("once")(connection, repeat)
 
