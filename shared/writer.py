@@ -126,9 +126,9 @@ class Writer:
         """Run `write` in a transaction. Return its result after the commit, or raise what `write` raised.
 
         An `atomic` write changes the database by exactly one statement, and that is its last one: if it fails, there is
-        nothing to undo. Where the engine can run one statement as a transaction (`Engine.allow_autocommit`), a write that is not
-        a repeat needs only that statement. `order` names what the write locks. The writes of a batch run in this order,
-        so that two processes cannot wait for each other in a circle. `timeout` replaces the writer's own.
+        nothing to undo. After `Engine.allow_autocommit` it runs without `BEGIN` and `COMMIT`. `order` names what the
+        write locks. The writes of a batch run in this order, so that two processes cannot wait for each other in
+        a circle. `timeout` replaces the writer's own.
         """
         now = clock.elapsed()
         deadline = now + (self._write_timeout if timeout is None else timeout)
