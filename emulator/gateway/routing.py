@@ -40,10 +40,9 @@ class Router:
         return (self.default, {}) if self.default else None
 
 
-def _precedence(route: Route) -> tuple[list[tuple[int, str]], bool]:
-    """Sorts a more exact path before a less exact one, and on the same path a named method before ANY."""
-    ranks = [(_rank(segment), "" if "{" in segment else segment) for segment in route.path.split("/")[1:]]
-    return ranks, route.method == "ANY"
+def _precedence(route: Route) -> tuple[list[int], bool]:
+    """Sorts a more exact path before a less exact one, and of two equally exact ones a named method before ANY."""
+    return [_rank(segment) for segment in route.path.split("/")[1:]], route.method == "ANY"
 
 
 def _rank(segment: str) -> int:

@@ -18,6 +18,8 @@ KEYS = (
     "ANY /pets/{id}",
     "GET /a%20b",
     "GET /c d",
+    "ANY /shops/{any}",
+    "GET /shops/{shop}",
 )
 
 
@@ -35,6 +37,8 @@ KEYS = (
         ("GET /pets/", "GET /{any+}"),
         ("GET /c%20d", "GET /c d"),
         ("GET /a%20b", "GET /{any+}"),
+        ("GET /shops/1", "GET /shops/{shop}"),
+        ("PUT /shops/1", "ANY /shops/{any}"),
         ("GET /", None),
         ("DELETE /elsewhere", None),
     ],
