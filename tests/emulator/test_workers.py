@@ -49,6 +49,8 @@ def pid(event, context):
 
 def wait(event, context):
     (HERE / f"waiting-{os.getpid()}").touch()
+    with (HERE / "order").open("a") as order:
+        order.write(event["rawQueryString"])
     while not (HERE / "go").exists():
         time.sleep(0.01)
     return os.getpid()
@@ -160,7 +162,7 @@ def test_each_function_has_a_warm_process_of_its_own(small: Path) -> None:
         assert started.output().count("cold start") == 1
 
 
-def test_busy_processes_are_joined_by_others_up_to_the_limit_then_requests_queue_then_429(small: Path) -> None:
+def test_a_request_that_waited_too_long_for_a_busy_process_is_refused(small: Path) -> None:
     with running(small, "--max-containers", "2", "--queue-seconds", "0.5") as started:
         asking = Asking(started, "/wait", 2)
         eventually(lambda: len(list(small.glob("waiting-*"))) == 2)
@@ -168,11 +170,23 @@ def test_busy_processes_are_joined_by_others_up_to_the_limit_then_requests_queue
         refused = started.get("/wait")
         assert time.monotonic() - begun > 0.4
         assert (refused.status, refused.json) == (429, {"message": "Too Many Requests"})
-        late = Asking(started, "/wait", 1)
         (small / "go").touch()
-        answers = asking.wait() + late.wait()
-        assert [answer.status for answer in answers] == [200] * 3
-        assert len({answer.body for answer in answers}) == 2
+        assert [answer.status for answer in asking.wait()] == [200] * 2
+
+
+def test_requests_beyond_the_limit_queue_and_are_served_in_their_order(small: Path) -> None:
+    with running(small, "--max-containers", "1") as started, contextlib.ExitStack() as stack:
+        connections = [http.client.HTTPConnection("127.0.0.1", started.port, timeout=20) for _ in range(4)]
+        for number, connection in enumerate(connections):
+            stack.enter_context(contextlib.closing(connection))
+            connection.request("GET", f"/wait?{number}")
+            eventually(lambda: list(small.glob("waiting-*")))
+            assert started.get("/pid").status == 200  # it was sent later: what came before it is queued by now
+        (small / "go").touch()
+        answers = [connection.getresponse() for connection in connections]
+        assert [answer.status for answer in answers] == [200] * 4
+        assert len({answer.read() for answer in answers}) == 1
+        assert (small / "order").read_text() == "0123"
 
 
 def test_an_idle_process_is_ended_and_runs_what_it_registered(small: Path) -> None:
@@ -183,11 +197,15 @@ def test_an_idle_process_is_ended_and_runs_what_it_registered(small: Path) -> No
         assert started.get("/pid").json["pid"] != pid
 
 
-def test_prewarmed_processes_spare_the_cold_start(small: Path) -> None:
-    with running(small, "--prewarm", "1") as started:
-        started.get("/pid")
-        output = started.wait_for("GET     /pid")
-        assert output.count("  pid | cold start") <= 1
+def test_prewarmed_processes_start_before_the_first_request_and_serve_it(folder: Path) -> None:
+    manifest = "service: warm\nfunctions:\n  pid: {handler: app.pid, events: [{httpApi: GET /pid}]}\n"
+    mark = "import os, pathlib\n(pathlib.Path(__file__).parent / f'imported-{os.getpid()}').touch()\n"
+    write_service(folder, manifest, app=mark + "def pid(event, context):\n    return os.getpid()\n")
+    with running(folder, "--prewarm", "2") as started:
+        eventually(lambda: len(list(folder.glob("imported-*"))) == 2)
+        served = started.get("/pid").body.decode()
+        assert (folder / f"imported-{served}").exists()
+        assert len(list(folder.glob("imported-*"))) == 2
 
 
 def test_the_shells_environment_stays_outside(small: Path, tmp_path: Path) -> None:
