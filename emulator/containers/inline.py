@@ -70,10 +70,10 @@ class Threads:
 class InlineContainers:
     """Runs handlers on threads of this process."""
 
-    def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_containers: int) -> None:
+    def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_threads: int) -> None:
         self.manifest = manifest
         self.extra = extra
-        self.threads = Threads(max(8, max_containers))
+        self.threads = Threads(max_threads)
         self.handlers: dict[str, handlers.Handler] = {}
         self.environments: dict[str, dict[str, str]] = {}
         self.loading = threading.Lock()
