@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -406,24 +407,22 @@ def attempts_at(writer: Writer, failure: Exception) -> int:
 
 
 def test_a_lost_race_is_run_again_at_once_with_growing_pauses_until_the_deadline(
-    make_writer: MakeWriter, monkeypatch: pytest.MonkeyPatch
+    make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer, pauses = make_writer(write_timeout=0.5, retry_delay=0.0), list[float]()
-    wait = writer._closing.wait
-
-    def noticed(pause: float) -> bool:
-        pauses.append(pause)
-        return wait(pause)
-
-    monkeypatch.setattr(writer._closing, "wait", noticed)
-    started = clock.elapsed()
-    attempts = attempts_at(writer, transient())
+    writer, started = make_writer(write_timeout=0.5, retry_delay=WAIT), clock.elapsed()
+    with caplog.at_level(logging.WARNING):
+        attempts = attempts_at(writer, transient())
     took = clock.elapsed() - started
+    pauses = [float(text) for text in re.findall(r"another try in (\S+) s", caplog.text)]
     assert pauses[0] == 0.0
     assert all(0.005 * 2**number <= pause <= 0.01 * 2**number for number, pause in enumerate(pauses[1:]))
-    assert len(pauses) == attempts - 1 >= 4  # 0.5 s are over before the sixth pause, or the seventh
-    assert sum(pauses) <= took < 0.5
-    assert writer.stats()["retries"] == len(pauses)
+    assert sum(pauses) <= took + 0.005  # the log has three digits of each
+    assert took + 0.01 * 2 ** (len(pauses) - 1) >= 0.5  # it stops when the next pause would end behind the deadline
+    assert writer.stats()["retries"] == len(pauses) == attempts - 1 >= 3
+
+
+def test_a_pause_that_would_end_behind_the_deadline_is_not_made(make_writer: MakeWriter) -> None:
+    assert attempts_at(make_writer(retry_delay=0.6, write_timeout=0.5), passing()) == 1
 
 
 def test_a_lost_race_that_is_won_is_no_failure(make_writer: MakeWriter) -> None:
@@ -575,6 +574,33 @@ def test_an_interrupted_leader_leaves_neither_the_lead_nor_the_lock_behind(
     go.set()
     assert isinstance(lead.exception(WAIT), KeyboardInterrupt)
     assert [future.result(WAIT) for future in futures] == ["a", "b"]
+    assert notes_in(engine) == ["a", "b"]
+
+
+def test_what_an_interrupted_leader_has_committed_is_not_written_twice(
+    engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, commit, repeats = make_writer(), engine.commit, list[bool]()
+
+    def interrupted() -> None:
+        monkeypatch.setattr(engine, "commit", commit)
+        commit()
+        raise KeyboardInterrupt
+
+    def leading(connection: Connection, repeat: bool) -> str | Later[str]:
+        monkeypatch.setattr(engine, "commit", interrupted)
+        return note("a")(connection, repeat)
+
+    def careful(connection: Connection, repeat: bool) -> str | Later[str]:
+        repeats.append(repeat)
+        return "stands" if repeat else note("b")(connection, repeat)
+
+    go = held(writer, threads)
+    lead, behind = waiting(writer, threads, leading, careful)
+    go.set()
+    assert isinstance(lead.exception(WAIT), KeyboardInterrupt)
+    assert behind.result(WAIT) == "stands"
+    assert repeats == [False, True]
     assert notes_in(engine) == ["a", "b"]
 
 
