@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from emulator.gateway.gateway import REPLY
-from emulator.gateway.response import Response
+from emulator.server.http_protocol import Protocol
 
 GRACE_SECONDS = 35
 """How long a stop waits for requests in flight: a little over the gateway's own limit."""
-
-
 SAME_STOP_SECONDS = 0.3
 """A second signal that soon is no second request: make and supervisors signal the whole process group."""
-HEAD_BYTES = 65_536
-"""Headers beyond this are not even read; the gateway's own limit is lower and answered in its words."""
-TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class PortTakenError(Exception):
@@ -48,49 +38,6 @@ def listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or str(error)
         raise PortTakenError(f"cannot listen on {host}:{port}: {reason}") from None
     return listener
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, but what has no end of headers is not read for ever."""
-
-    def on_message_begin(self) -> None:
-        """A new request begins."""
-        super().on_message_begin()
-        self.head = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One more header: the gateway refuses what is a little too much, this what is far too much."""
-        self.head += len(name) + len(value)
-        if self.head > HEAD_BYTES:
-            self.transport.write(TOO_MUCH)
-            self.transport.close()
-            raise OverflowError("too many headers")
-        super().on_header(name, value)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        extensions: Any = {REPLY: functools.partial(_reply, cycle)}
-        cycle.scope["extensions"] = extensions
-        super()._start_asgi_task(cycle, app)
-
-
-async def _reply(cycle: RequestResponseCycle, response: Response) -> None:
-    """What uvicorn does with the two messages of a response, in one system call and one packet."""
-    if cycle.flow.write_paused and not cycle.disconnected:
-        await cycle.flow.drain()
-    if cycle.disconnected:
-        return
-    parts = [STATUS_LINE[response.status]]
-    for name, value in (*cycle.default_headers, *response.headers):
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-    if cycle.scope["method"] != "HEAD":
-        parts.append(response.body)
-    cycle.response_started = cycle.response_complete = True
-    cycle.transport.write(b"".join(parts))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
 
 
 class Server(uvicorn.Server):
