@@ -587,11 +587,11 @@ def test_what_an_interrupted_leader_has_committed_is_not_written_twice(
         commit()
         raise KeyboardInterrupt
 
-    def leading(connection: Connection, repeat: bool) -> str | Later[str]:
+    def leading(connection: Connection, repeat: bool) -> str | Deferred[str]:
         monkeypatch.setattr(engine, "commit", interrupted)
         return note("a")(connection, repeat)
 
-    def careful(connection: Connection, repeat: bool) -> str | Later[str]:
+    def careful(connection: Connection, repeat: bool) -> str | Deferred[str]:
         repeats.append(repeat)
         return "stands" if repeat else note("b")(connection, repeat)
 
