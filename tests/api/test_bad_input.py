@@ -355,5 +355,7 @@ def test_a_huge_number_is_handled(classroom: Classroom) -> None:
     assert send_content(classroom, f'{{"n":{"9" * 60_000}}}').status in (201, 400)
 
 
-def test_a_body_under_many_blanks_is_read(classroom: Classroom) -> None:
-    assert call("create", body=" " * 1_000_000 + valid("create")).status == 201
+def test_a_body_is_read_up_to_four_mebibytes() -> None:
+    limit = 4 * 1024 * 1024
+    assert call("create", body=valid("create").rjust(limit)).status == 201
+    assert call("create", body=valid("create").rjust(limit + 1)).refusal == (413, "content_too_large")

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,12 @@ class Emulator:
         """End it at once."""
         self.process.kill()
         self.process.wait(10)
+
+
+def assert_just_now(text: str, milliseconds: int) -> None:
+    """An event's two times are one, and not long ago."""
+    assert datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp() == milliseconds // 1000
+    assert 0 <= time.time() * 1000 - milliseconds < 60_000
 
 
 def service(folder: Path) -> Path:
