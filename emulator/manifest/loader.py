@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.manifest import document, known_keys
-from emulator.manifest.document import Document, ManifestError
+from emulator.manifest import known_keys, yaml_reader
+from emulator.manifest.document import ManifestError, Where
 from emulator.manifest.model import Function, Manifest
+from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section
 from emulator.manifest.triggers import Triggers
-from emulator.manifest.variables import Resolver, Sources
+from emulator.manifest.variables import Variables
 
 DEFAULT_TIMEOUT = 6
 DEFAULT_MEMORY = 1024
@@ -42,33 +43,34 @@ class Source:
 
 def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | None = None) -> Manifest:
     """Read a manifest and everything it includes; the first thing wrong with it raises a ManifestError."""
-    path = path.resolve()
-    source = document.read(path)
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() raises where links lead in a circle
+    source = yaml_reader.read(path)
     if not isinstance(source.data, dict):
-        raise source.error("is empty" if source.data is None else "must be an object of settings")
-    resolver = Resolver(source, Sources(os.environ, options, params or {}))
-    return _Loader(source, resolver).manifest()
+        raise Where(source).error("is empty" if source.data is None else "must be an object of settings")
+    variables = Variables(os.environ, options, params or {}, plugins=bool(source.data.get("plugins")))
+    return _Loader(Resolver(source, variables)).manifest()
 
 
 class _Loader:
-    def __init__(self, source: Document, resolver: Resolver) -> None:
-        self.source = source
+    def __init__(self, resolver: Resolver) -> None:
+        self.source = resolver.manifest
         self.resolver = resolver
-        self.warnings: list[str] = []
         self._join_functions()
-        self.top = Section(source, resolver, ())
+        self.top = Section(resolver, ())
         self.top.check(known_keys.SERVICE)
-        self.provider = Section(source, resolver, ("provider",))
+        self.provider = Section(resolver, ("provider",))
         self.provider.check(known_keys.PROVIDER)
         self.service = self._service()
-        self.stage = str(resolver.text("${sls:stage}", ("provider", "stage")))
-        self.region = self.provider.string("region", str(resolver.text("${aws:region}", ("provider",))))
+        self.stage = str(resolver.text("${sls:stage}", Where(self.source, ("provider", "stage"))))
+        self.region = self.provider.string(
+            "region", str(resolver.text("${aws:region}", Where(self.source, ("provider",))))
+        )
         self.environment = self._environment(self.provider)
 
     def manifest(self) -> Manifest:
-        section = Section(self.source, self.resolver, ("functions",))
+        section = Section(self.resolver, ("functions",))
         functions = {name: self._function(name) for name in section.data}
-        triggers = Triggers(self.source, self.resolver, functions, self.provider)
+        triggers = Triggers(self.resolver, functions, self.provider)
         triggers.read()
         return Manifest(
             path=self.source.path,
@@ -82,7 +84,7 @@ class _Loader:
             authorizers=triggers.authorizers,
             schedules=tuple(triggers.schedules),
             files=(self.source.path, *self.resolver.files),
-            warnings=(*self.warnings, *triggers.warnings),
+            warnings=tuple(self.resolver.warnings),
         )
 
     def _join_functions(self) -> None:
@@ -92,26 +94,24 @@ class _Loader:
             return
         joined: dict[str, Any] = {}
         for index, raw in enumerate(parts):
-            part = self.resolver.value(raw, ("functions", index))
+            where = Where(self.source, ("functions", index))
+            part = self.resolver.value(raw, where)
             if not isinstance(part, dict):
-                raise self.source.error(
-                    "functions: must be objects, each of functions by their names", ("functions", index)
-                )
+                raise where.error("functions: must be objects, each of functions by their names")
             joined |= part
-            for place, line in list(self.source.lines.items()):
-                if place[:2] == ("functions", index):
-                    self.source.lines[("functions", *place[2:])] = line
+            for name in part:
+                self.source.sources[("functions", name)] = where.at(name)
         self.source.data["functions"] = joined
 
     def _service(self) -> str:
-        value = self.resolver.value(self.top.data.get("service"), ("service",))
+        value = self.resolver.value(self.top.data.get("service"), Where(self.source, ("service",)))
         name = value.get("name") if isinstance(value, dict) else value
         if not isinstance(name, str) or not name:
             raise self.top.error("a manifest needs the name of its service", "service")
         return name
 
     def _function(self, name: str) -> Function:
-        section = Section(self.source, self.resolver, ("functions", name))
+        section = Section(self.resolver, ("functions", name))
         section.check(known_keys.FUNCTION)
         handler = section.string("handler")
         if "." not in handler.strip("."):
@@ -132,7 +132,7 @@ class _Loader:
             environment={**self.environment, **self._environment(section)},
             region=self.region,
             runtime=section.string("runtime", provider.string("runtime", "python3.13")),
-            line=self.source.line(section.place) or 1,
+            line=section.where.line,
         )
 
     def _environment(self, section: Section) -> dict[str, str]:
@@ -155,9 +155,9 @@ class _Loader:
         if len(value) != 1 or not (kind == "Ref" or kind.startswith("Fn::")):
             raise section.error("an environment variable cannot be an object", "environment", name)
         text = ".".join(map(str, target)) if isinstance(target, list) else str(target)
-        line = self.source.line((*section.place, "environment", name))
-        self.warnings.append(
-            f"{self.source.path}:{line}: {name} is {kind} {text}, which only CloudFormation can resolve: "
-            f"the functions see a placeholder (or what --env-file and --pass-env give them)"
+        self.resolver.warn(
+            f"{name} is {kind} {text}, which only CloudFormation can resolve: "
+            f"the functions see a placeholder (or what --env-file and --pass-env give them)",
+            section.where.at("environment", name),
         )
         return f"<{kind}:{text}>"

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from emulator.manifest.document import Document, ManifestError, Place
-from emulator.manifest.variables import MISSING, Resolver
+from emulator.manifest.document import ManifestError, Place, Where
+from emulator.manifest.resolver import MISSING, Resolver
 
 
 class Section:
     """One mapping of the manifest with its variables resolved, and errors that know their line."""
 
-    def __init__(self, source: Document, resolver: Resolver, place: Place) -> None:
-        self.source = source
+    def __init__(self, resolver: Resolver, place: Place) -> None:
         self.resolver = resolver
-        self.place = place
-        found = resolver.lookup(".".join(map(str, place)), place) if place else source.data
+        self.where = Where(resolver.manifest, place)
+        found = resolver.lookup(".".join(map(str, place)), self.where) if place else resolver.manifest.data
         self.data = {} if found is MISSING or found is None else found
         if not isinstance(self.data, dict):
             raise self.error("must be an object")
 
     def error(self, message: str, *keys: str | int) -> ManifestError:
         """An error about a key of this section, or about the section itself."""
-        place = (*self.place, *keys)
-        name = ".".join(map(str, place))
-        return self.source.error(f"{name}: {message}" if name else message, place)
+        where = self.where.at(*keys)
+        return where.error(f"{where.name}: {message}" if where.place else message)
 
     def check(self, known: frozenset[str]) -> None:
         """Refuse a key that nobody would read."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from emulator.manifest import authorizers, cron, known_keys, route_paths
-from emulator.manifest.document import Document, ManifestError, Place
+from emulator.manifest.document import ManifestError, Place, Where
 from emulator.manifest.model import (
     ApiKind,
     Cors,
@@ -17,8 +17,8 @@ from emulator.manifest.model import (
     Route,
     Schedule,
 )
+from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section
-from emulator.manifest.variables import Resolver
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
 DEFAULT_CORS_HEADERS = (
@@ -35,16 +35,12 @@ DEFAULT_CORS_HEADERS = (
 class Triggers:
     """Reads the events of every function of a manifest."""
 
-    def __init__(
-        self, source: Document, resolver: Resolver, functions: Mapping[str, Function], provider: Section
-    ) -> None:
-        self.source = source
+    def __init__(self, resolver: Resolver, functions: Mapping[str, Function], provider: Section) -> None:
         self.resolver = resolver
         self.functions = functions
         self.provider = provider
         self.routes: list[Route] = []
         self.schedules: list[Schedule] = []
-        self.warnings: list[str] = []
         self.authorizers: dict[str, RequestAuthorizer | JwtAuthorizer] = {}
         self.cors: Cors | None = None
         self.payload = "2.0"
@@ -68,7 +64,7 @@ class Triggers:
             raise self._error("must be '1.0' or '2.0'", ("provider", "httpApi", "payload"))
 
     def _events(self, function: Function, place: Place) -> None:
-        events = self.resolver.lookup(".".join(map(str, place)), place)
+        events = self.resolver.lookup(".".join(map(str, place)), self._where(place))
         if not isinstance(events, list):
             if isinstance(events, (dict, str)):
                 raise self._error("must be a list", place)
@@ -87,9 +83,8 @@ class Triggers:
         elif kind in ("httpApi", "http"):
             self._route(function, settings, (*place, kind), kind)
         else:
-            line = self.source.line((*place, kind))
-            self.warnings.append(
-                f"{self.source.path}:{line}: {kind} events are not emulated; invoke {function.name} by name"
+            self.resolver.warn(
+                f"{kind} events are not emulated; invoke {function.name} by name", self._where((*place, kind))
             )
 
     def _route(self, function: Function, settings: Any, place: Place, kind: ApiKind) -> None:
@@ -105,14 +100,14 @@ class Triggers:
         method = "ANY" if method in ("*", "any", "ANY") else method.upper()
         if method != "ANY" and method not in METHODS:
             raise self._error(f"{method!r} is not an HTTP method", place)
-        line = self.source.line(place) or 1
+        line = self._where(place).line
         try:
             path = route_paths.checked(path, rest=kind == "http")
         except route_paths.PathError as error:
             raise self._error(str(error), place) from None
         if kind == "http" and settings.get("authorizer"):
-            self.warnings.append(
-                f"{self.source.path}:{line}: authorizers of http events are not emulated; everybody may call {path}"
+            self.resolver.warn(
+                f"authorizers of http events are not emulated; everybody may call {path}", self._where(place)
             )
             settings = {name: value for name, value in settings.items() if name != "authorizer"}
         authorizer = authorizers.named(settings.get("authorizer"), self.authorizers, partial(self._error, place=place))
@@ -162,7 +157,7 @@ class Triggers:
                 raise self._error(str(error), place) from None
             name = str(settings.get("name") or f"{function.full_name}-schedule-{len(self.schedules) + 1}")
             enabled = settings.get("enabled", True) not in (False, "false")
-            line = self.source.line(place) or 1
+            line = self._where(place).line
             self.schedules.append(Schedule(name, function, str(rate), enabled, settings.get("input"), line))
 
     def _cors(self, value: Any) -> Cors | None:
@@ -204,4 +199,8 @@ class Triggers:
         return value
 
     def _error(self, message: str, place: Place) -> ManifestError:
-        return self.source.error(f"{'.'.join(map(str, place))}: {message}", place)
+        where = self._where(place)
+        return where.error(f"{where.name}: {message}")
+
+    def _where(self, place: Place) -> Where:
+        return Where(self.resolver.manifest, place)

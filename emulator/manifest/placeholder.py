@@ -1,0 +1,9 @@
+"""What stands for a value that nobody on this machine has."""
+
+from __future__ import annotations
+
+
+class Placeholder(str):
+    """A text with a part that only an account could fill in, as `<ssm:/app/key>`."""
+
+    __slots__ = ()
