@@ -1,8 +1,8 @@
-"""`python -m shared.migrate`: the schema of a database, and the move of a SQLite file into PostgreSQL.
+"""`python -m shared.migrate`: migrate a database, and copy a SQLite file into PostgreSQL.
 
-- `__main__`: the command line; `commands`: what `status`, `up` and `check` say; `databases`: opening, and refusing;
-- `copying`: what `copy` does and promises, with `tables` (what is moved), `source` (read), `target` (written),
-  `checksums` (compared) and `progress` (shown).
+- `__main__`: the command line; `commands`: `status`, `up` and `check`; `databases`: opening, and errors for the user.
+- `copying`: what `copy` does and guarantees. It uses `tables` (what is copied), `source` (the SQLite file), `target`
+  (the PostgreSQL database), `checksums` (the comparison) and `progress` (the display).
 
-Nothing that serves requests imports any of it.
+No module that serves requests imports this package.
 """

@@ -1,8 +1,8 @@
 """The command line: `python -m shared.migrate status`, `up`, `check` or `copy`.
 
-The database is that of `SWITCHBOARD_DATABASE_URL`, or of the option. Exit codes: 0; 1 with one line on standard error
-that names the setting or option and shows no password; 2 for a command line that cannot be read. What went wrong in
-detail is logged with `SWITCHBOARD_LOG_LEVEL=DEBUG`.
+The database is the one of `SWITCHBOARD_DATABASE_URL` or of the option. Exit codes: 0; 1 with one line on standard error
+that names the setting or option and contains no password; 2 for a wrong command line; 130 when interrupted. With
+`SWITCHBOARD_LOG_LEVEL=DEBUG` the log has the details of an error.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from shared.migrate.target import Target
 log = logging.getLogger("shared.migrate")
 
 _SETTING = variable("database_url")
-_TARGET_PATIENCE = 300.0  # seconds that one statement of a copy may take
-_LONGEST = 300  # characters of a message that a driver wrote
+_STATEMENT_TIMEOUT = 300.0  # seconds that one statement of a copy may take
+_MAX_MESSAGE = 300  # characters of a driver's message
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         for line in options.run(_settings(), options):
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except Exception as error:
         log.debug("failed", exc_info=True)
-        _say(sys.stderr, f"error: {type(error).__name__}: {str(error).partition(chr(10))[0][:_LONGEST]}")
+        _say(sys.stderr, f"error: {type(error).__name__}: {str(error).partition(chr(10))[0][:_MAX_MESSAGE]}")
     else:
         return 0
     return 1
@@ -79,8 +79,8 @@ def _with_one(command: Callable[[Engine, str], Iterable[str]]) -> Callable[..., 
 
 def _copy(settings: Settings, options: argparse.Namespace) -> Iterator[str]:
     named = _SETTING if options.target is None else "--to"
-    patient = msgspec.structs.replace(settings, write_timeout_seconds=_TARGET_PATIENCE)
-    with opened(_at(settings, options.source), "--from") as old, opened(_at(patient, options.target), named) as new:
+    for_copy = msgspec.structs.replace(settings, write_timeout_seconds=_STATEMENT_TIMEOUT)
+    with opened(_at(settings, options.source), "--from") as old, opened(_at(for_copy, options.target), named) as new:
         source = Source(old, "--from")
         yield from copy(source, Target(new, named), sys.stderr)
 
@@ -91,7 +91,7 @@ def _settings() -> Settings:
         logging.basicConfig()
         logging.getLogger("shared").setLevel(settings.log_level)
     else:
-        logging.getLogger("shared").addHandler(logging.NullHandler())  # or warnings would be lines on standard error
+        logging.getLogger("shared").addHandler(logging.NullHandler())  # without it Python prints warnings
     for name in Settings.unknown():
         _say(sys.stderr, f"warning: {name} is not a setting of this service: is it misspelt?")
     return settings

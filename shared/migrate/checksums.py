@@ -1,4 +1,4 @@
-"""Whether two databases hold the same rows: their number, and a checksum over every column of each."""
+"""Digests of tables, to compare two databases: the number of rows, and a checksum over every column of each row."""
 
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -14,10 +14,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Digest(NamedTuple):
-    """The rows of a table, how many and which.
+    """The number of rows of a table, and the sum of the digests of all rows.
 
-    The sum of every row's own digest: engines differ in the order of texts, so no order may matter; and unlike with an
-    exclusive or, a row that is there twice does not vanish.
+    A sum does not depend on the order of the rows: engines sort text differently. Unlike an exclusive or, it also
+    changes when a row is there twice.
     """
 
     rows: int = 0
@@ -25,16 +25,16 @@ class Digest(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """The sum, for people."""
+        """The sum as hexadecimal text."""
         return f"{self.total:0{2 * _BYTES}x}"
 
     def plus(self, rows: int, total: int) -> "Digest":
-        """The digest of these rows too."""
+        """The digest that includes these rows."""
         return Digest(self.rows + rows, (self.total + total) % 2 ** (8 * _BYTES))
 
 
 def digest(engine: Engine, table: Table, moved: Callable[[int], None]) -> Digest:
-    """Read a whole table, page by page; `moved` is told how many rows each has. Raises the `DatabaseError` family."""
+    """Read a whole table, page by page; call `moved` with the rows of each. Raises the `DatabaseError` family."""
     found = Digest()
     after: Row = ()
     while True:

@@ -1,4 +1,4 @@
-"""What `status`, `up` and `check` do and say: lines for standard output, then perhaps a `RefusedError`."""
+"""The commands `status`, `up` and `check`. Each yields lines for standard output, and may end with a `RefusedError`."""
 
 from collections.abc import Iterator
 
@@ -6,22 +6,22 @@ from shared.engines import Engine
 from shared.migrate.databases import RefusedError, blaming
 from shared.migrations import schema
 
-_PATIENCE = 600.0  # seconds that `up` waits for another one; nobody's request waits for it
+_LOCK_TIMEOUT = 600.0  # seconds that `up` waits for another process that is migrating; no request waits for `up`
 
 
 def status(engine: Engine, named: str) -> Iterator[str]:
-    """Every migration, `applied`, `pending` or `newer`, with the time when it was applied. Raises `RefusedError`."""
+    """A line for each migration: `applied`, `pending` or `newer`, its name, and when. Raises `RefusedError`."""
     with blaming(named):
         for migration in schema.migrations(engine):
             state = "pending" if migration.applied is None else "applied" if migration.known else "newer"
             yield f"{state:<8} {migration.name:<24} {migration.applied or ''}".rstrip()
-        schema.pending(engine)  # for its refusal of a newer schema
+        schema.pending(engine)  # raises if the schema is newer than this version
 
 
 def up(engine: Engine, named: str) -> Iterator[str]:
-    """Apply what is pending; several at once are safe. Raises `RefusedError`."""
+    """Apply the pending migrations; several `up` at once are safe. Raises `RefusedError`."""
     with blaming(named):
-        applied = schema.ensure(engine, _PATIENCE)
+        applied = schema.ensure(engine, _LOCK_TIMEOUT)
     if not applied:
         yield "nothing is pending"
     for name in applied:
@@ -29,7 +29,7 @@ def up(engine: Engine, named: str) -> Iterator[str]:
 
 
 def check(engine: Engine, named: str) -> Iterator[str]:
-    """Whether the schema is what this version needs, tables, columns and indexes included. Raises `RefusedError`."""
+    """Compare the schema with what this version needs: migrations, tables, indexes. Raises `RefusedError`."""
     wrong = differences(engine, named)
     yield from wrong or ["the schema is what this version needs"]
     if wrong:
@@ -37,7 +37,7 @@ def check(engine: Engine, named: str) -> Iterator[str]:
 
 
 def differences(engine: Engine, named: str) -> list[str]:
-    """What the schema lacks or has too much. Raises `RefusedError`."""
+    """How the schema differs from what this version needs. Raises `RefusedError`."""
     with blaming(named):
         pending = [f"pending  {name}" for name in schema.pending(engine)]
         return pending + (schema.difference(engine).splitlines() if engine.exists() else [])

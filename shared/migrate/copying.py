@@ -1,15 +1,15 @@
-"""`copy`: a SQLite file moved into an empty PostgreSQL database.
+"""`copy`: copy a SQLite file into an empty PostgreSQL database.
 
-- The file does not change meanwhile: the copy holds the service's lock across processes from its first look to the last
-  checksum. Writers are told `database_busy`, readers go on. Foreign programs do not know that lock; what they change is
-  found by the checksums.
-- Killed at any moment, the copy goes on where it stopped when it is run again: see `shared.migrate.target`. Where the
-  service wrote to the file in between, it begins anew, keeps what cannot have changed, and copies what is new.
-- A target that holds anything else is refused, and a second copy into the same one stops the first.
-- In the end each table is read from both sides, and their rows are counted and compared by checksum. Only then are the
-  sessions counted in the target and the mark removed: from then on it is a database like any other.
-- What ended or was stored in the file after the copy is not in the target: stop the service before, or switch to the
-  target right after.
+- The service cannot change the file during the copy, which holds the lock across processes from the first read to the
+  last checksum. Writers get `database_busy`; readers go on. Other programs do not use that lock; the checksums find what
+  they change.
+- A copy that was killed continues where it stopped when it is run again; see `shared.migrate.target`. If the service has
+  written to the file since, the copy starts again, keeps the rows that cannot have changed, and adds the new ones.
+- A target with any other rows is refused. A second copy into the same target stops the first one.
+- At the end every table is read on both sides, and the numbers of rows and the checksums are compared. Only then the
+  sessions are counted in the target and the progress mark is removed. From then on the service can use the target.
+- The copy does not have what is written to the file later: stop the service before the copy, or switch to the target
+  directly after it.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from shared.migrate.target import Mark, Target
 
 
 def copy(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
-    """Copy and verify: what to tell at the end, line by line; progress goes to `stream`. Raises `RefusedError`."""
+    """Copy and verify. Yields the lines of the result; progress goes to `stream`. Raises `RefusedError`."""
     with source.unchanging():
         mark = target.claim(source.identity())
         if not mark.finished:
@@ -53,7 +53,7 @@ def _copy(source: Source, target: Target, mark: Mark, stream: TextIO) -> Mark:
 
 
 def _verify(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
-    """Compare every table; the rows and the checksum of each that is the same. Raises `RefusedError`."""
+    """Compare every table. Yields a line with rows and checksum for each. Raises `RefusedError` for differences."""
     wrong: list[str] = []
     found: list[str] = []
     with closing(Progress(stream, "verifying", 2 * source.rows())) as progress:
@@ -63,7 +63,7 @@ def _verify(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
             with blaming(target.named):
                 copied = digest(target.engine, table, progress.moved)
             if copied != expected:
-                wrong.append(f"{table.name} ({_unlike(expected, copied)})")
+                wrong.append(f"{table.name} ({_difference(expected, copied)})")
             found.append(f"{table.name:<17} {copied.rows:>12,} rows  {copied.checksum}")
     if wrong:
         raise RefusedError(
@@ -73,7 +73,7 @@ def _verify(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
     yield from found
 
 
-def _unlike(expected: Digest, copied: Digest) -> str:
+def _difference(expected: Digest, copied: Digest) -> str:
     if expected.rows != copied.rows:
         return f"{expected.rows:,} rows there, {copied.rows:,} here"
     return f"{expected.rows:,} rows on both sides, with different checksums"

@@ -1,4 +1,4 @@
-"""The databases that a command works on, and what it tells its user when one of them will not do."""
+"""Opening the databases of a command, and the errors that the user of the command sees."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from shared.errors import SwitchboardError
 
 
 class RefusedError(Exception):
-    """Why a command cannot do what it was asked for: one line for its user, which names no secret."""
+    """Why a command cannot do its work: one line for the user, without secrets."""
 
 
 @contextmanager
 def opened(settings: Settings, named: str) -> Iterator[Engine]:
-    """The settings' database, closed afterwards. `named` is the setting or option that the URL came from."""
+    """The engine of these settings; it is closed at the end. `named` is the setting or option with the URL."""
     with blaming(named):
         engine = open_engine(settings)
     try:
@@ -25,7 +25,7 @@ def opened(settings: Settings, named: str) -> Iterator[Engine]:
 
 @contextmanager
 def blaming(named: str) -> Iterator[None]:
-    """Turn the service's errors into a `RefusedError` that begins with the setting or option to look at."""
+    """Turn the service's errors into a `RefusedError` that names the setting or option to look at."""
     try:
         yield
     except SwitchboardError as error:

@@ -1,4 +1,4 @@
-"""How far a long work is: a bar on a terminal, elsewhere a line now and then."""
+"""The progress of a long command: a bar on a terminal, otherwise a line every few seconds."""
 
 import shutil
 from typing import TextIO
@@ -6,12 +6,12 @@ from typing import TextIO
 from shared import clock
 
 _BAR = 20  # characters
-_REDRAW = 0.2  # seconds between two looks of the bar
-_LINE = 5.0  # seconds between two lines where there is no terminal
+_REDRAW = 0.2  # seconds between two updates of the bar
+_LINE = 5.0  # seconds between two lines without a terminal
 
 
 class Progress:
-    """`total` rows, of which `done` were done by a run before; shown on `stream`, the last time by `close`."""
+    """Shows on `stream` how many of `total` rows are done. An earlier run has done `done` of them."""
 
     def __init__(self, stream: TextIO, label: str, total: int, done: int = 0) -> None:
         self._stream = stream
@@ -22,13 +22,13 @@ class Progress:
         self._began = self._shown = clock.elapsed()
 
     def moved(self, rows: int) -> None:
-        """So many rows more are done."""
+        """Add rows that are done now."""
         self._done += rows
         if clock.elapsed() - self._shown >= (_REDRAW if self._terminal else _LINE):
             self._show()
 
     def close(self) -> None:
-        """It is over, at the end or not."""
+        """Show the last state, complete or not."""
         self._show()
         if self._terminal:
             self._stream.write("\n")
@@ -45,7 +45,7 @@ class Progress:
         self._stream.flush()
 
     def line(self, seconds: float) -> str:
-        """Percent, rows, rows a second of this run and the time that is left, after so many seconds."""
+        """The text after `seconds`: percent, rows, rows per second of this run, and an estimate of the time left."""
         share = min(1.0, self._done / self._total) if self._total else 1.0
         speed = (self._done - self._before) / max(seconds, 0.001)
         filled = "#" * int(share * _BAR)

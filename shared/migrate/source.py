@@ -10,8 +10,8 @@ from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import HEADS, Table
 from shared.migrations import schema
 
-_PATIENCE = 20.0  # seconds to wait for the lock, for which the service's own writers stand in line too
-_CHARACTERS = 1_500_000  # of one batch: at most 6 MB as UTF-8, distributed engines take 8
+_LOCK_TIMEOUT = 20.0  # seconds to wait for the lock across processes, which the service's writers use too
+_BATCH_CHARACTERS = 1_500_000  # at most 6 MB as UTF-8; distributed engines take 8 MB in a transaction
 
 _VERSION = f"SELECT count(*), count(nullif(status, 'active')), coalesce(sum(sequence), 0) FROM {HEADS.source}"
 _COUNT = "SELECT (SELECT count(*) FROM enrollments), (SELECT count(*) FROM idempotency_keys)"
@@ -19,10 +19,10 @@ _BIRTH = "SELECT name, applied, coalesce((SELECT id FROM sessions ORDER BY rowid
 
 
 class Source:
-    """A file of the service's, at this version. Every method may raise `RefusedError`."""
+    """A database file of the service, with the schema of this version. Every method may raise `RefusedError`."""
 
     def __init__(self, engine: Engine, named: str) -> None:
-        """Refuse what cannot be copied from."""
+        """Check that the file can be copied."""
         self.engine = engine
         self.named = named
         with blaming(named):
@@ -36,25 +36,25 @@ class Source:
 
     @contextmanager
     def unchanging(self) -> Iterator[None]:
-        """Be the one writer: every other process of the service is told `database_busy` meanwhile, and can read."""
-        with blaming(self.named), self.engine.exclusive(clock.elapsed() + _PATIENCE):
+        """Hold the lock across processes: other processes can read, and their writes get `database_busy`."""
+        with blaming(self.named), self.engine.exclusive(clock.elapsed() + _LOCK_TIMEOUT):
             yield
 
     def identity(self) -> str:
-        """What no other file has and no write changes: when it was made, and the first session in it."""
+        """A text that identifies the file and never changes: when its schema was applied, and its first session."""
         return " ".join(map(str, min(self._fetch(_BIRTH))))
 
     def version(self) -> str:
-        """What every write of the service changes: how many sessions, ended ones and messages there are."""
+        """A text that every write of the service changes: the numbers of sessions, ended sessions and messages."""
         return " ".join(map(str, self._fetch(_VERSION)[0]))
 
     def rows(self) -> int:
-        """How many rows there are to copy."""
+        """The number of rows to copy."""
         sessions, _, messages = self._fetch(_VERSION)[0]
         return int(2 * sessions + messages + sum(self._fetch(_COUNT)[0]))
 
     def batch(self, table: Table, after: Row) -> list[Row]:
-        """The rows behind a key, or the first ones: as many as one transaction of the target can bear."""
+        """The rows after a key, or the first rows: as many as one transaction of the target can take."""
         with blaming(self.named):
             return self.engine.walk(table.page("sqlite", after=bool(after)), after, _take)
 
@@ -65,7 +65,7 @@ class Source:
 
 def _take(rows: Iterator[Row]) -> list[Row]:
     taken: list[Row] = []
-    room = _CHARACTERS
+    room = _BATCH_CHARACTERS
     for row in rows:
         room -= sum(map(_characters, row))
         if taken and room < 0:

@@ -1,13 +1,13 @@
-"""The tables that `copy` moves, in the order in which it moves them, and the statements for both sides.
+"""The tables that `copy` copies, in that order, and the statements for both sides.
 
-The heads come last: a session takes no writes on PostgreSQL before its head is there, so a service that is pointed at
-the target too early cannot store a message in the midst of a copied history.
+Session heads are last. Without its head a session takes no writes on PostgreSQL. So a service that uses the target too
+early cannot store a message in a history that is only partly copied.
 """
 
 from typing import NamedTuple
 
 PAGE_ROWS = 2000
-"""Rows of one read, and of one transaction: distributed engines take 3,000."""
+"""Rows of one read and of one transaction; distributed engines take at most 3,000."""
 
 _HEADS = """(
   SELECT sessions.id AS session_id, sessions.status AS status, coalesce(messages.sequence, 0) AS sequence,
@@ -23,16 +23,16 @@ WHERE sessions.status = 'active' AND excluded.status = 'ended'
 
 
 class Table(NamedTuple):
-    """A table of the target. Its columns begin with its key; `source` is where SQLite has its rows."""
+    """A table of the target. Its first columns are its key; `source` is the table or query with its rows on SQLite."""
 
     name: str
-    key: int  # how many columns
+    key: int  # the number of its columns
     columns: tuple[str, ...]
     source: str
     conflict: str = "ON CONFLICT DO NOTHING"
 
     def page(self, kind: str, *, after: bool) -> str:
-        """([key of the last row seen]) -> rows in the order of the key, which is each engine's own for text."""
+        """([key of the last row seen]) -> the next rows, in the order of the key; engines may sort text differently."""
         relation, parameter = (self.source, "?") if kind == "sqlite" else (self.name, "%s")
         key = ", ".join(self.columns[: self.key])
         where = f"WHERE ({key}) > ({', '.join([parameter] * self.key)})" if after else ""
@@ -40,13 +40,13 @@ class Table(NamedTuple):
 
     @property
     def insert(self) -> str:
-        """(columns) for PostgreSQL; a row that is there already stays."""
+        """(columns), for PostgreSQL; an existing row stays as it is."""
         values = ", ".join(["%s"] * len(self.columns))
         return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({values}) {self.conflict}"
 
     @property
-    def drop_some(self) -> str:
-        """() -> a row for each that was deleted, of which one transaction can bear no more."""
+    def delete_some(self) -> str:
+        """() -> a row for each deleted row; it deletes as many as one transaction can take."""
         key = ", ".join(self.columns[: self.key])
         some = f"SELECT {key} FROM {self.name} LIMIT {PAGE_ROWS}"
         return f"DELETE FROM {self.name} WHERE ({key}) IN ({some}) RETURNING 1"
@@ -72,4 +72,4 @@ HEADS = Table("session_heads", 1, ("session_id", "status", "sequence", "timestam
 TABLES = (SESSIONS, ENROLLMENTS, MESSAGES, KEYS, HEADS)
 
 CHANGING = (KEYS, HEADS)
-"""Rows of these may change or go while the service writes to the source; a session's only update is its end."""
+"""Tables whose rows the service may change or delete. The only update of a session is its end: see `_ONLY_UPDATE`."""

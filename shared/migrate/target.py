@@ -1,8 +1,8 @@
-"""The PostgreSQL database that `copy` writes, and the mark in it of how far the copy got.
+"""The PostgreSQL database that `copy` writes, with a progress mark that says how far the copy is.
 
-The mark is the one row of a table of its own, and moves in the transaction of the rows that it tells of. So the two
-agree whenever the copy is killed; and a batch whose commit got no answer is sent again, and changes nothing then.
-Each run signs the mark: a run that finds another's signature has been overtaken and stops before it writes.
+The mark is the only row of its own table. It changes in the same transaction as the rows that were copied, so it is
+right whenever the copy is killed. A batch whose outcome is unknown is sent again; if it was committed, the second time
+changes nothing. Each run writes its own id into the mark. A run that finds another id stops before it writes.
 """
 
 import uuid
@@ -23,7 +23,7 @@ from shared.retries import persist
 
 T = TypeVar("T")
 
-_PATIENCE = 60.0  # seconds that a batch is tried again, while the server restarts or fails over
+_RETRY_TIMEOUT = 60.0  # seconds in which a batch is retried, while the server restarts or fails over
 _FINISHED = "finished"
 
 _CREATE = """
@@ -51,10 +51,10 @@ _RECOUNT = (
 
 
 class Mark(NamedTuple):
-    """How far a copy got: of which source, in which state of it, up to which key of which table, rows in all."""
+    """How far a copy is. `stage` is a table, `reached` the last key in it, `copied` the number of rows so far."""
 
     source: str
-    version: str = ""  # until what may have changed since another version was dropped from the target
+    version: str = ""  # empty until the rows that may have changed are deleted from the target
     stage: str = ""
     reached: str = "[]"
     copied: int = 0
@@ -70,16 +70,16 @@ class Mark(NamedTuple):
         return tuple(msgspec.json.decode(self.reached))
 
     def moved(self, table: Table, rows: Sequence[Row]) -> "Mark":
-        """The mark behind these rows."""
+        """The mark after these rows."""
         reached = msgspec.json.encode(rows[-1][: table.key]).decode()
         return self._replace(stage=table.name, reached=reached, copied=self.copied + len(rows))
 
 
 class Target:
-    """A database on a server, migrated when this is made. Every method may raise `RefusedError`."""
+    """The target database. Every method may raise `RefusedError`."""
 
     def __init__(self, engine: Engine, named: str) -> None:
-        """Make its tables; refuse what cannot be copied to."""
+        """Apply the migrations, and check that the database can be copied to."""
         self.engine = engine
         self.named = named
         self._run = str(uuid.uuid4())
@@ -91,15 +91,15 @@ class Target:
             raise RefusedError(f"{named}: the tables are not what this version needs: {', '.join(wrong)}")
 
     def claim(self, source: str) -> Mark:
-        """Sign the mark for this run; what was copied from another source, or by nobody, is left alone."""
+        """Write this run's id into the mark, and return the mark. Refuse a database with any other rows."""
         with blaming(self.named):
             try:
                 mark = Mark(*self.engine.fetch(_READ)[0])
-            except (DatabaseSchemaError, IndexError):  # no table, no row: no copy was begun
+            except (DatabaseSchemaError, IndexError):  # no table or no row: no copy has begun
                 mark = Mark("")
-            if mark.source != source and self.engine.fetch(_OCCUPIED)[0][0]:  # before anything is made there
+            if mark.source != source and self.engine.fetch(_OCCUPIED)[0][0]:  # checked before the table is created
                 raise self._occupied()
-            self._alone(_CREATE)
+            self._change_tables(_CREATE)
             return self._transaction(lambda connection: self._sign(connection, source))
 
     def _sign(self, connection: Connection, source: str) -> Mark:
@@ -115,19 +115,19 @@ class Target:
         return RefusedError(f"{self.named}: it holds rows that are no copy of this source: name an empty database")
 
     def restart(self, mark: Mark, version: str) -> Mark:
-        """Begin anew with a source that was written to: drop what may have changed, the rest is kept or updated."""
+        """Start again after the source was written to: delete the rows that may have changed, and keep the others."""
         with blaming(self.named):
             fresh = Mark(mark.source)
             self._transaction(lambda connection: self._move(connection, fresh))
             for table in CHANGING:
-                while self._transaction(partial(self._drop_some, mark=fresh, table=table)):
+                while self._transaction(partial(self._delete_some, mark=fresh, table=table)):
                     pass
             fresh = fresh._replace(version=version)
             self._transaction(lambda connection: self._move(connection, fresh))
             return fresh
 
     def add(self, table: Table, rows: Sequence[Row], mark: Mark) -> None:
-        """Copy rows and move the mark behind them."""
+        """Write rows and the mark after them, in one transaction."""
 
         def work(connection: Connection) -> None:
             self._move(connection, mark)
@@ -138,7 +138,7 @@ class Target:
             self._transaction(work)
 
     def finish(self, mark: Mark) -> None:
-        """Count the sessions, into one slot, and remove the mark."""
+        """Count the sessions into one slot, and remove the mark."""
 
         def work(connection: Connection) -> None:
             self._move(connection, mark._replace(stage=_FINISHED))
@@ -148,18 +148,18 @@ class Target:
         with blaming(self.named):
             if not mark.finished:
                 self._transaction(work)
-            self._alone("DROP TABLE copy_progress")
+            self._change_tables("DROP TABLE copy_progress")
 
     def _move(self, connection: Connection, mark: Mark) -> None:
         if not connection.execute(_MOVE, (*mark, self._run)).fetchall():
             raise RefusedError(f"{self.named}: another copy into it has begun, this one stops")
 
-    def _drop_some(self, connection: Connection, mark: Mark, table: Table) -> bool:
+    def _delete_some(self, connection: Connection, mark: Mark, table: Table) -> bool:
         self._move(connection, mark)
-        return bool(connection.execute(table.drop_some).fetchall())
+        return bool(connection.execute(table.delete_some).fetchall())
 
-    def _alone(self, statement: str) -> None:
-        """Change tables, which some engines do outside of transactions only."""
+    def _change_tables(self, statement: str) -> None:
+        """Run one statement outside of a transaction: some engines change tables only there."""
 
         def work(connection: Connection) -> None:
             self.engine.allow_autocommit()
@@ -168,8 +168,8 @@ class Target:
         self._transaction(work)
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once it was committed; it is called again while the cause of a failure can pass."""
-        deadline = clock.elapsed() + _PATIENCE
+        """Run `work` in a transaction and return its result after the commit. Transient errors are retried."""
+        deadline = clock.elapsed() + _RETRY_TIMEOUT
         return persist(lambda: self._attempt(work, deadline), deadline)
 
     def _attempt(self, work: Callable[[Connection], T], deadline: float) -> T:

@@ -1,8 +1,8 @@
-"""Migrations, and the check that the database's tables are the models'.
+"""Migrations, and the check that the database's tables match the models.
 
-Migrations are numbered scripts in `shared/migrations`, a folder for each engine, run by `playhouse.migrations`. A
-container that starts on a new or older database brings it up to date; one that starts on a newer database refuses to
-work on it. However many start at once, one migrates: the others wait, and find nothing left to do.
+Migrations are numbered scripts in `shared/migrations`, one folder for each engine, run by `playhouse.migrations`. A
+cold start applies the pending ones, and refuses a database that is newer than this version. When several processes
+start at once, one of them migrates; the others wait and then have nothing to do.
 """
 
 import logging
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MIGRATIONS = os.path.dirname(__file__)
-_PATIENCE = 20.0  # seconds to wait for another container that is migrating
-_ATTEMPTS = 4  # at tables that are there already: another container may be about to make the rest
+_LOCK_TIMEOUT = 20.0  # seconds to wait for another process that is migrating
+_ATTEMPTS = 4  # when tables exist already: another process may be creating the rest
 
 
 class Migration(NamedTuple):
-    """A migration: when it was applied, None while it is pending; `known` unless a newer version brought it."""
+    """A migration. `applied` is a time, None while it is pending. `known` is False if only a newer version has it."""
 
     name: str
     applied: str | None
     known: bool
 
 
-def ensure(engine: Engine, patience: float = _PATIENCE) -> list[str]:
-    """Make the schema what this version needs; what was applied for that. Raises the `DatabaseError` family."""
+def ensure(engine: Engine, timeout: float = _LOCK_TIMEOUT) -> list[str]:
+    """Apply the pending migrations, and return their names. Raises the `DatabaseError` family."""
     if not pending(engine):
         return []
-    applied = _migrate(engine, patience)
+    applied = _migrate(engine, timeout)
     if applied:
         log.info("migrated the database: %s", ", ".join(applied))
-    pending(engine)  # for its refusal: a newer version may have come first while this one waited
+    pending(engine)  # raises if a newer version has migrated while this one waited
     return applied
 
 
 def difference(engine: Engine) -> str:
-    """What the tables and indexes lack or have too much, one thing a line; empty when they match the models."""
+    """How tables and indexes differ from the models, one difference per line; empty when they match."""
     from playhouse.schema_diff import diff_models
 
     try:
@@ -60,28 +60,28 @@ def difference(engine: Engine) -> str:
 
 
 def migrations(engine: Engine) -> list[Migration]:
-    """Every migration in its order: this version's, and those that only the database knows."""
+    """Every migration, in order: those of this version, and those that only the database knows."""
     applied = _applied(engine)
     known = _known(engine)
     return [Migration(name, applied.get(name), name in known) for name in sorted(known | applied.keys())]
 
 
 def pending(engine: Engine) -> list[str]:
-    """What is still to be applied, in order. Raises `DatabaseSchemaError` where the database is newer."""
+    """The names of the pending migrations, in order. Raises `DatabaseSchemaError` if the database is newer."""
     found = migrations(engine)
     if newer := [migration.name for migration in found if not migration.known]:
         raise DatabaseSchemaError(f"database schema is newer than this version of the service: {newer[-1]}")
     return [migration.name for migration in found if migration.applied is None]
 
 
-def _migrate(engine: Engine, patience: float) -> list[str]:
-    deadline = clock.elapsed() + patience
+def _migrate(engine: Engine, timeout: float) -> list[str]:
+    deadline = clock.elapsed() + timeout
     for attempt in count(1):
         try:
             with engine.exclusive(deadline), engine.dialect.connection_context():
                 return list(_runner(engine).up())
         except (DatabaseError, PeeweeException) as error:
-            # Where the engine has no advisory lock, containers meet in the tables: one makes them, the others fail.
+            # Without advisory locks, processes migrate concurrently: one creates the tables, the others fail.
             if not pending(engine):
                 return []
             if isinstance(error, PeeweeException) and attempt == _ATTEMPTS:
@@ -100,7 +100,7 @@ def _runner(engine: Engine) -> "Runner":
     from playhouse.migrations import Runner
 
     runner = Runner(engine.dialect, _directory(engine))
-    runner.History._meta.add_field("applied", DateTimeField(default=clock.now))  # its own is in local time
+    runner.History._meta.add_field("applied", DateTimeField(default=clock.now))  # the default is local time
     return runner
 
 
@@ -111,21 +111,21 @@ def _directory(engine: Engine) -> str:
 def _known(engine: Engine) -> set[str]:
     try:
         return {name.removesuffix(".py") for name in os.listdir(_directory(engine)) if name[0].isdigit()}
-    except OSError as error:  # too many open files, that is
+    except OSError as error:  # such as too many open files
         raise engine.failure(error) or error from error
 
 
 def _applied(engine: Engine) -> dict[str, str]:
-    if not engine.exists():  # looking into a file that is missing would make it
+    if not engine.exists():  # a read would create a missing file
         return {}
     try:
         return {name: _moment(applied) for name, applied in engine.fetch("SELECT name, applied FROM schema_migration")}
-    except DatabaseSchemaError:  # not migrated yet, or made by somebody else: the first migration will tell
+    except DatabaseSchemaError:  # not migrated yet, or tables of another program: then the first migration fails
         return {}
 
 
 def _moment(applied: datetime | str) -> str:
-    """When a migration was applied; what this service did not write stays as it is."""
+    """When a migration was applied, in the format of the service; a text in no known format is returned as it is."""
     try:
         moment = applied if isinstance(applied, datetime) else datetime.fromisoformat(applied)
     except ValueError:

@@ -535,7 +535,7 @@ def test_after_a_long_freeze_a_connection_is_asked_whether_it_still_is_one(
     room = open_classroom()
     texts: list[str] = []
     serves(room, texts)
-    monkeypatch.setattr(postgresql_connections, "_TRUSTED", 0.0)
+    monkeypatch.setattr(postgresql_connections, "_PROBE_AFTER", 0.0)
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", "3000")
     environment.reset()
     serves(room, texts)

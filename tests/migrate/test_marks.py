@@ -66,10 +66,10 @@ def test_killed_when_all_is_done_but_the_mark(
     class Dying(Target):
         """Dies before its mark is removed."""
 
-        def _alone(self, statement: str) -> None:
+        def _change_tables(self, statement: str) -> None:
             if statement.startswith("DROP"):
                 raise KilledError
-            super()._alone(statement)
+            super()._change_tables(statement)
 
     with (
         closing(SqliteEngine(Settings(database_url=school.url))) as old,

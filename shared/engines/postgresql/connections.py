@@ -1,9 +1,9 @@
-"""Connections to a PostgreSQL-protocol server: few, opened when needed, looked at before they are used again.
+"""A small pool of connections to a PostgreSQL server. They are opened on demand and checked before each use.
 
-A container that serves one call after the other has one connection. Nothing is kept in a connection's session that
-another could miss, so a pooler in transaction mode may stand in between: what is set is set for statements that the
-server itself is known to hear, which is so when the process id it announced is the one that answers. A pooler
-announces an id of its own, and gets no prepared statements and no settings.
+An execution environment that serves one call at a time has one connection. A pooler in transaction mode may be between
+this process and the server, so session settings and prepared statements are used only on a direct connection. A
+connection is direct when the process id that was announced at its start is the one that a query returns: a pooler
+announces an id of its own.
 """
 
 import math
@@ -28,35 +28,35 @@ from shared.config import Settings, variable
 from shared.engines.postgresql import errors as postgresql_errors
 from shared.engines.postgresql.pipeline import Connection
 
-_MOST = 8  # connections at once in one process
+_MAX_CONNECTIONS = 8  # in one process
 
 _DEFAULTS = {
     "application_name": "switchboard-sessions",
     "client_encoding": "utf8",
     "connect_timeout": "5",  # seconds, for each host
-    "tcp_user_timeout": "10000",  # milliseconds until a server that does not acknowledge counts as gone
+    "tcp_user_timeout": "10000",  # milliseconds until a server that acknowledges nothing counts as lost
     "keepalives_idle": "30",  # seconds
-    "target_session_attrs": "read-write",  # of several hosts the primary; a replica would answer from the past
+    "target_session_attrs": "read-write",  # of several hosts the primary: a replica may lag behind
 }
-"""Connection parameters (libpq's names) that the URL may replace."""
+"""Connection parameters, by libpq's names. The URL may override them."""
 
 _LIMITS = (
     "SELECT set_config('statement_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),"
     " set_config('lock_timeout', %s, false), set_config('enable_seqscan', 'off', false) WHERE pg_backend_pid() = %s"
 )
-"""(milliseconds three times, process id that was announced) -> a row when the server itself answered.
+"""(three times milliseconds, announced process id) -> one row if the connection is direct.
 
-Every statement has its index. A plan that was made for a prepared statement while a table was small would go on
-reading all of the table as it grows.
+`enable_seqscan` is off because every statement has an index. Otherwise a statement that was prepared while a table was
+small would keep reading the whole table while it grows.
 """
 
-_LOCK_PATIENCE = 2.0  # seconds that a statement waits for a lock, at most: others may be written meanwhile
-_TRUSTED = 30_000  # milliseconds that a connection may have been idle: what stands in between forgets it without a word
-_PROBE = 1.0  # seconds that an idle one has to answer in
+_MAX_LOCK_TIMEOUT = 2.0  # seconds that a statement waits for a lock at most: its batch has other writes too
+_PROBE_AFTER = 30_000  # milliseconds without use after which a connection is probed: a firewall may have dropped it
+_PROBE_TIMEOUT = 1.0  # seconds
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
-    """The URL's connection parameters over the defaults. Raises `ConfigurationError`, which does not show the URL."""
+    """The defaults, overridden by the URL. Raises `ConfigurationError`, which does not contain the URL."""
     try:
         given = conninfo_to_dict(settings.database_url)
     except psycopg.Error:
@@ -65,21 +65,21 @@ def parameters(settings: Settings) -> dict[str, Any]:
 
 
 class Connections:
-    """A small pool. What is taken is given back or discarded; `close` ends what is idle, and later what is in hand."""
+    """The pool. `close` closes the idle connections; one that is in use is closed when it is given back."""
 
     def __init__(self, settings: Settings) -> None:
         self._parameters = parameters(settings)
         self._timeout = _whole_seconds(self._parameters["connect_timeout"])
         self._hosts = str(self._parameters.get("host") or self._parameters.get("hostaddr") or "").count(",") + 1
-        self.lock_patience = min(settings.busy_timeout_ms / 1000, settings.write_timeout_seconds, _LOCK_PATIENCE)
-        self._limits = [_milliseconds(settings.write_timeout_seconds)] * 2 + [_milliseconds(self.lock_patience)]
-        self._free = threading.Semaphore(_MOST)
+        self.lock_timeout = min(settings.busy_timeout_ms / 1000, settings.write_timeout_seconds, _MAX_LOCK_TIMEOUT)
+        self._limits = [_milliseconds(settings.write_timeout_seconds)] * 2 + [_milliseconds(self.lock_timeout)]
+        self._free = threading.Semaphore(_MAX_CONNECTIONS)
         self._idle: list[Connection] = []
         self._closed = False
         self._process = os.getpid()
 
     def take(self, deadline: float, limit: float) -> Connection:
-        """A connection that was alive a moment ago, got until `deadline` and given up at `limit`.
+        """A checked connection, found or opened until `deadline`. It is closed if an answer is late for `limit`.
 
         Raises the `DatabaseError` family.
         """
@@ -87,69 +87,69 @@ class Connections:
         if not self._free.acquire(timeout=max(0.0, deadline - clock.elapsed())):
             raise errors.DatabaseBusyError
         try:
-            connection = self._waiting() or self._connect(deadline)
+            connection = self._usable_idle() or self._connect(deadline)
             connection.limit = limit
             return connection
         except BaseException:
             self._free.release()
             raise
 
-    def _waiting(self) -> Connection | None:
-        """One that is idle, the last one first."""
+    def _usable_idle(self) -> Connection | None:
+        """An idle connection that still works, the last one used first; None when there is none."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            if _silent(connection) and (connection.idle_since.age() < _TRUSTED or _answers(connection)):
+            if _has_no_input(connection) and (connection.idle_since.age() < _PROBE_AFTER or _answers(connection)):
                 return connection
             _close(connection)
 
     def give_back(self, connection: Connection) -> None:
-        """Keep it for the next call, unless it is broken or in the middle of something."""
+        """Keep the connection for the next use; close it if it is broken or in a transaction."""
         if _is_idle(connection):
             connection.idle_since = clock.Moment.now()
             self._idle.append(connection)
         else:
             _close(connection)
         self._free.release()
-        if self._closed:  # asked after the append, or a `close` in between would miss it
+        if self._closed:  # checked after the append: a concurrent `close` may have missed the connection
             self.close()
 
     def close(self) -> None:
-        """Close what is idle; closing twice is fine."""
+        """Close the idle connections. Closing twice is allowed."""
         self._closed = True
-        if self._process != os.getpid():  # the parent's: a farewell from here would end them there
+        if self._process != os.getpid():  # they belong to the parent process: closing them here would end them there
             return
         with suppress(IndexError):
             while True:
                 _close(self._idle.pop())
 
-    def connect(self, patience: float, limit: float = math.inf) -> Connection:
-        """A connection beside the pool, for migrations: with the driver's own types."""
+    def connect(self, timeout: float, limit: float = math.inf) -> Connection:
+        """A connection outside the pool, for migrations, with the driver's own types."""
         self._check_open()
-        return self._open(patience, limit)
+        return self._open(timeout, limit)
 
-    def _open(self, patience: float, limit: float, context: AdaptContext | None = None) -> Connection:
-        """Every host has its share of the patience, in whole seconds and two at least, which is libpq's least."""
-        timeout = max(2, min(self._timeout, int(patience / self._hosts)))
-        given = self._parameters | {"connect_timeout": str(timeout)}
+    def _open(self, timeout: float, limit: float, context: AdaptContext | None = None) -> Connection:
+        """Each host gets an equal part of the timeout: whole seconds, and at least libpq's minimum of two."""
+        host_timeout = max(2, min(self._timeout, int(timeout / self._hosts)))
+        given = self._parameters | {"connect_timeout": str(host_timeout)}
         try:
             connection = Connection.connect(**given, autocommit=True, prepare_threshold=None, context=context)
         except psycopg.Error as error:
             raise postgresql_errors.refused(error) from error
         connection.limit = limit
-        _open_here.add(connection)
+        _of_this_process.add(connection)
         return connection
 
     def _connect(self, deadline: float) -> Connection:
-        patience = deadline - clock.elapsed()
-        connection = self._open(patience, max(deadline, clock.elapsed()) + _PROBE, _AsTheServiceWrites())
+        timeout = deadline - clock.elapsed()
+        connection = self._open(timeout, max(deadline, clock.elapsed()) + _PROBE_TIMEOUT, _ServiceTypes())
         try:
             announced = connection.info.backend_pid
             if connection.execute(_LIMITS, (*self._limits, announced)).fetchall():
                 connection.direct = True
-        except psycopg.Error as error:  # an engine without one of these is served like a pooler
+        except psycopg.Error as error:  # a server without one of these settings: treated like a pooler
             if connection.closed:
                 raise postgresql_errors.translate(error) or error from error
         return connection
@@ -159,29 +159,30 @@ class Connections:
             raise errors.DatabaseClosedError
 
 
-_open_here: WeakSet[psycopg.Connection] = WeakSet()
+_of_this_process: WeakSet[psycopg.Connection] = WeakSet()
 """Every connection of this process."""
 
 
-def _let_go() -> None:
-    """In a forked child: let its parent's connections be the parent's alone, which end when it dies.
+def _release_inherited() -> None:
+    """In a forked child: release the parent's sockets.
 
-    The child never uses them, but would keep the server from seeing that they are gone. They get another file to stand
-    on, as closing them would free their numbers for files that are not theirs.
+    The child never uses them. But as long as it holds them, the server does not see that the parent has died. Each
+    descriptor is pointed to `/dev/null` and not closed: a closed number could be reused for another file, which
+    the inherited connection object would then close.
     """
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for connection in [*_open_here]:
+    for connection in [*_of_this_process]:
         if not connection.closed:
             os.dup2(nowhere, connection.pgconn.socket, inheritable=False)
     os.close(nowhere)
-    _open_here.clear()
+    _of_this_process.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_release_inherited)
 
 
-def _silent(connection: psycopg.Connection) -> bool:
-    """Whether nothing came in unasked: a server that ends a connection says so, or closes the socket."""
+def _has_no_input(connection: psycopg.Connection) -> bool:
+    """Whether nothing has arrived: a server that ends an idle connection sends a message or closes the socket."""
     if connection.closed:
         return False
     poll = select.poll()
@@ -190,7 +191,7 @@ def _silent(connection: psycopg.Connection) -> bool:
 
 
 def _answers(connection: Connection) -> bool:
-    connection.limit = clock.elapsed() + _PROBE
+    connection.limit = clock.elapsed() + _PROBE_TIMEOUT
     try:
         connection.execute("SELECT 1")
     except psycopg.Error:
@@ -199,7 +200,7 @@ def _answers(connection: Connection) -> bool:
 
 
 def _is_idle(connection: Connection) -> bool:
-    """Whether it is whole, and in the middle of nothing."""
+    """Whether it is open, outside a transaction and outside pipeline mode."""
     libpq = connection.pgconn
     return (
         not connection.closed
@@ -224,7 +225,7 @@ def _close(connection: psycopg.Connection) -> None:
         connection.close()
 
 
-# --- values as the service writes them; in the binary format, which depends on no setting of the server
+# --- values in the formats of the service, read in the binary format, which no server setting changes
 
 
 class _Moment(Loader):
@@ -256,12 +257,12 @@ def _second(since_epoch: int) -> str:
     return (_EPOCH + timedelta(seconds=since_epoch)).isoformat()
 
 
-class _AsTheServiceWrites:
+class _ServiceTypes:
     """psycopg's adaptation context with these loaders."""
 
     adapters = AdaptersMap(psycopg.adapters)
     connection = None
 
 
-_AsTheServiceWrites.adapters.register_loader("timestamptz", _Moment)
-_AsTheServiceWrites.adapters.register_loader("uuid", _Identifier)
+_ServiceTypes.adapters.register_loader("timestamptz", _Moment)
+_ServiceTypes.adapters.register_loader("uuid", _Identifier)

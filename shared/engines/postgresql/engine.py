@@ -1,8 +1,8 @@
-"""PostgreSQL and what speaks its protocol: a server between the containers, which keeps them apart itself.
+"""The engine for PostgreSQL and for databases that speak its protocol.
 
-There is no lock across processes here: transactions of different containers run side by side. What a batch sends is
-pipelined: statements go out together and their answers come back together, so that a batch costs the network what
-one write costs it.
+There is no lock across processes: transactions of different processes run concurrently, and the server isolates them.
+The statements of a batch are pipelined: they are sent together and their answers come back together. So a batch takes
+as many round trips as one write.
 """
 
 import math
@@ -19,19 +19,19 @@ from shared.config import Settings
 from shared.engines import Bindings, Row
 from shared.engines.postgresql.connections import Connections
 from shared.engines.postgresql.errors import translate
-from shared.engines.postgresql.pipeline import Answer, Connection, Pipeline, alone, stream
+from shared.engines.postgresql.pipeline import Answer, Connection, Pipeline, execute_one, stream
 from shared.models import POSTGRESQL_MODELS
 from shared.retries import persist
 
 T = TypeVar("T")
 
-_MIGRATIONS = 0x73776974  # the advisory lock's name: any number that other programs do not use
-_GRACE = 1.0  # seconds behind a deadline, for the server's own time limits to be told
-_LOOK = 5.0  # seconds to look at the tables
+_MIGRATION_LOCK = 0x73776974  # the number of an advisory lock; no other program should use it
+_GRACE = 1.0  # seconds after a deadline, in which the server can still report that its own time limit was reached
+_INSPECTION_TIMEOUT = 5.0  # seconds for reading which tables there are
 
 
 class PostgresqlEngine:
-    """One database on a server. Methods may be called by any thread; `begin` to `release` by one at a time."""
+    """One database on a server. Any thread may call its methods; from `begin` to `release` only one at a time."""
 
     kind = "postgresql"
     models = POSTGRESQL_MODELS
@@ -39,24 +39,24 @@ class PostgresqlEngine:
     waits_for_batch = True
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is opened before the first use. Raises `ConfigurationError`."""
+        """Opens no connection yet. Raises `ConfigurationError`."""
         self._connections = Connections(settings)
-        self._patience = settings.busy_timeout_ms / 1000
+        self._read_timeout = settings.busy_timeout_ms / 1000
         self._batch: _Batch | None = None
         self.dialect = _Dialect(self._connections)
 
     def exists(self) -> bool:
-        """Whether the database was made already: the server's owner makes it."""
+        """True: the database is created by the administrator of the server."""
         return True
 
     # --- reads
 
     def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Every row of a read."""
-        return self._read(lambda connection: alone(connection, statement, bindings).rows)
+        return self._read(lambda connection: execute_one(connection, statement, bindings).rows)
 
     def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
-        """What `read` makes of the rows, some of which are fetched at a time; leaving early is fine."""
+        """What `read` returns for the rows, which are fetched in parts; `read` may stop early."""
 
         def streamed(connection: Connection) -> T:
             with closing(stream(connection, statement, bindings)) as rows:
@@ -65,7 +65,7 @@ class PostgresqlEngine:
         return self._read(streamed)
 
     def snapshot(self, read: Callable[[engines.Connection], T]) -> T:
-        """What `read` makes of a connection whose reads all see the same state."""
+        """What `read` returns for a connection on which every read sees the same state of the database."""
 
         def in_transaction(connection: Connection) -> T:
             pipeline = Pipeline(connection)
@@ -78,15 +78,15 @@ class PostgresqlEngine:
         return self._read(in_transaction)
 
     def _read(self, read: Callable[[Connection], T]) -> T:
-        """A read, again when it lost its connection or a race, until the patience of `SWITCHBOARD_BUSY_TIMEOUT_MS`."""
-        deadline = clock.elapsed() + self._patience
+        """Run a read; retry it after a lost connection or a lost race, for `SWITCHBOARD_BUSY_TIMEOUT_MS`."""
+        deadline = clock.elapsed() + self._read_timeout
 
         def attempt() -> T:
             connection = self._connections.take(deadline, deadline)
             try:
                 return read(connection)
             except psycopg.Error as error:
-                raise self._told(error, connection) or error from error
+                raise self._translated(error, connection) or error from error
             finally:
                 self._connections.give_back(connection)
 
@@ -95,11 +95,11 @@ class PostgresqlEngine:
     # --- writes
 
     def begin(self, deadline: float) -> engines.Connection:
-        """A connection for a batch; its transaction begins with its first statement.
+        """A connection for a batch. Its transaction begins with its first statement.
 
-        It has until the deadline to be answered, and at least as long as the server may make it wait for a lock.
+        The answers must arrive by the deadline, or later if the server may make a statement wait for a lock for longer.
         """
-        limit = max(deadline, clock.elapsed() + self._connections.lock_patience) + _GRACE
+        limit = max(deadline, clock.elapsed() + self._connections.lock_timeout) + _GRACE
         self._batch = _Batch(self._connections.take(deadline, limit))
         return self._batch
 
@@ -108,26 +108,26 @@ class PostgresqlEngine:
         self._writing().single = True
 
     def commit(self) -> None:
-        """Make the batch's writes stand; raises the `DatabaseError` family."""
+        """Commit the batch. Raises the `DatabaseError` family."""
         try:
             self._writing().commit()
         except psycopg.Error as error:
             raise self.failure(error) or error from error
 
     def in_transaction(self) -> bool:
-        """Whether a transaction was begun and nothing in it has failed."""
+        """Whether a transaction has begun and none of its statements has failed."""
         return self._writing().begun
 
     def rollback(self) -> None:
-        """Undo; never raises."""
+        """Undo the transaction; never raises."""
         if self._batch is not None:
             self._batch.rollback()
 
     def maintain(self) -> None:
-        """Nothing: the server keeps house."""
+        """Nothing: the server does its own maintenance."""
 
     def release(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         batch, self._batch = self._writing(), None
         self._connections.give_back(batch.connection)
 
@@ -136,77 +136,77 @@ class PostgresqlEngine:
         return self._batch
 
     def failure(self, error: BaseException) -> errors.DatabaseError | None:
-        """The contract's error for an exception of the batch's or of peewee's."""
+        """The service's error for an exception of psycopg or peewee; None for any other exception."""
         if self._batch is None:
             return translate(error)
         unknown = self._batch.outcome_unknown(error)
-        failure = self._told(error, self._batch.connection)
+        failure = self._translated(error, self._batch.connection)
         if failure is not None and unknown:
             failure.outcome_unknown = True
         return failure
 
-    def _told(self, error: BaseException, connection: Connection) -> errors.DatabaseError | None:
+    def _translated(self, error: BaseException, connection: Connection) -> errors.DatabaseError | None:
         failure = translate(error)
         if isinstance(failure, errors.DatabaseReadOnlyError) and failure.transient:
-            connection.close()  # no primary any more: the next connection looks for the one that is
+            connection.close()  # this server is not the primary any more: the next connection looks for the new one
         return failure
 
     # --- migrations
 
     @contextmanager
     def exclusive(self, deadline: float) -> Iterator[None]:
-        """Keep every other container's migrations out, by an advisory lock that ends with its transaction.
+        """Hold an advisory lock, so that no other process runs migrations. It ends with its transaction.
 
-        An engine without advisory locks runs migrations side by side; the loser finds the tables there and fails.
+        On a server without advisory locks, migrations can run concurrently: all but one find the tables and fail.
         """
-        patience = max(0.001, deadline - clock.elapsed())
-        connection = self._connections.connect(patience)
-        self.dialect.unhurried = True
+        timeout = max(0.001, deadline - clock.elapsed())
+        connection = self._connections.connect(timeout)
+        self.dialect.migrating = True
         try:
             with connection.transaction():
-                connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(int(1000 * patience)),))
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(int(1000 * timeout)),))
                 with suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFunction):
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATIONS,))
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
                 yield
         except Exception as error:
             raise self.failure(error) or error from error
         finally:
-            self.dialect.unhurried = False
+            self.dialect.migrating = False
             connection.close()
 
     def close(self) -> None:
-        """Close every connection; closing twice is fine."""
+        """Close every connection. Closing twice is allowed."""
         self._connections.close()
 
 
 class _Batch:
-    """The writes of one transaction, or one statement that commits by itself."""
+    """The writes of one transaction, or one statement that is its own transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.begun = False
         self.single = False
-        self._committing = False  # what is under way may stand, even if its answer is lost
+        self._committing = False  # what was sent may be committed even if the answer is lost
         self._pipeline: Pipeline | None = None
 
     def execute(self, statement: str, bindings: Bindings = ()) -> Answer:
-        """Send a statement, the first one behind a `BEGIN`; its rows come when they are asked for."""
+        """Queue a statement, the first one after a `BEGIN`. The rows are read when the caller asks for them."""
         if self.single:
-            return self._alone(statement, bindings)
+            return self._execute_autocommitted(statement, bindings)
         if self._pipeline is None:
             self._pipeline = Pipeline(self.connection)
             self.begun = True
             self._pipeline.execute("BEGIN")
         return self._pipeline.execute(statement, bindings)
 
-    def _alone(self, statement: str, bindings: Bindings) -> Answer:
+    def _execute_autocommitted(self, statement: str, bindings: Bindings) -> Answer:
         self._committing = True
-        answer = alone(self.connection, statement, bindings)
+        answer = execute_one(self.connection, statement, bindings)
         self._committing = False
         return answer
 
     def commit(self) -> None:
-        """Send the `COMMIT`, and read every answer. What is executed after it stands for itself."""
+        """Send the `COMMIT` and read every answer. A later statement on this batch is its own transaction."""
         if self._pipeline is not None:
             self._committing = True
             self._pipeline.execute("COMMIT")
@@ -216,12 +216,12 @@ class _Batch:
         self.single = True
 
     def rollback(self) -> None:
-        """Leave the transaction, or a connection that cannot."""
+        """End the transaction; close the connection if that fails."""
         self.begun = False
         pipeline, self._pipeline = self._pipeline, None
         try:
             if pipeline is not None:
-                with suppress(psycopg.Error):  # of a statement that is undone: its writer was told, or is to be
+                with suppress(psycopg.Error):  # the transaction is undone in any case
                     pipeline.finish()
             if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 self.connection.execute("ROLLBACK")
@@ -229,38 +229,38 @@ class _Batch:
             self.connection.close()
 
     def outcome_unknown(self, error: BaseException) -> bool:
-        """Whether it may stand: the connection was lost, or the engine itself does not know (CockroachDB's 40003)."""
+        """Whether the outcome is unknown: the connection was lost, or the server does not know it (SQLSTATE 40003)."""
         lost = self.connection.closed or getattr(error, "sqlstate", None) == "40003"
         return self._committing and lost
 
 
 class _Adapter(Psycopg3Adapter):
-    """peewee's view of psycopg: it was imported without (see `shared/__init__.py`)."""
+    """peewee's adapter for psycopg. peewee was imported without its own (see `shared/__init__.py`)."""
 
     txn_idle = TransactionStatus.IDLE
     txn_inerror = TransactionStatus.INERROR
     txn_unknown = TransactionStatus.UNKNOWN
 
     def check_driver(self) -> None:
-        """It is there."""
+        """The driver is installed: `connections` imports it."""
 
 
 class _Dialect(PostgresqlDatabase):
-    """peewee's view of the engine: builds SQL, makes and checks tables, on connections beside the pool."""
+    """peewee's database: builds SQL, creates and checks tables, on connections outside the pool."""
 
     field_types = PostgresqlDatabase.field_types | {"MOMENT": "TIMESTAMPTZ", "SEQUENCE": "BIGINT"}
     psycopg2_adapter = psycopg3_adapter = _Adapter
-    unhurried = False
-    """While migrations run; who only looks is answered in time or not at all."""
+    migrating = False
+    """While migrations run, statements have no time limit; reading which tables there are has one."""
 
     def __init__(self, connections: Connections) -> None:
         super().__init__("postgresql://")
         self._connections = connections
 
     def get_primary_keys(self, table: str, schema: str | None = None) -> list[str]:
-        """None: the check of the tables does not ask for them, and the server's answer would take most of its time."""
+        """An empty list: the check of the tables does not need the keys, and reading them takes most of its time."""
         return []
 
     def _connect(self) -> psycopg.Connection:
-        limit = math.inf if self.unhurried else clock.elapsed() + _LOOK
-        return self._connections.connect(_LOOK, limit)
+        limit = math.inf if self.migrating else clock.elapsed() + _INSPECTION_TIMEOUT
+        return self._connections.connect(_INSPECTION_TIMEOUT, limit)

@@ -11,14 +11,14 @@ from shared.config import variable
 _URL = variable("database_url")
 
 _LOST_RACES = ("40001", "40P01", "55P03")
-"""Serialization failure, deadlock, a lock that somebody else holds."""
+"""Serialization failure, deadlock, lock timeout."""
 
 _MISSING = ("42P01", "42703", "3F000", "42P10")
-"""No such table, column or schema, or no such index behind an `ON CONFLICT`."""
+"""No such table, column or schema, or no such index for an `ON CONFLICT`."""
 
 _RESTARTS = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "40003", "26000", "0A000")
-"""The server goes down, comes up or ends a connection that was idle or took long; a transaction was lost sight of; a
-prepared statement was forgotten or outdated.
+"""The server stops or starts; it ended a connection that was idle or took too long; it does not know the outcome of
+a transaction; a prepared statement is unknown or out of date.
 """
 
 _REFUSALS = (
@@ -30,7 +30,7 @@ _REFUSALS = (
     (r"invalid (\S+ value|port|integer)|Servname|could not match", f"{_URL} holds a value that cannot be used"),
     (r"permission denied for database", f"the user in {_URL} may not connect to the database"),
 )
-"""What a server, or a pooler, says to whom it will never let in."""
+"""Messages of a server or pooler that refuses a connection for good, and the reason in the service's words."""
 
 _NOT_THE_OWNER = (
     f"the user in {_URL} may not make the service's tables: run `python -m shared.migrate up` as a user who may, and"
@@ -42,7 +42,7 @@ _NO_ROOM = re.compile("too many (clients|connections)|remaining connection slots
 
 
 def translate(error: BaseException) -> errors.DatabaseError | None:
-    """The contract's error for a driver's; None when it is no matter of the database's state."""
+    """The service's error for an error of the driver; None when the state of the database is not its cause."""
     if isinstance(error, PeeweeException):
         error = getattr(error, "orig", None) or error.__cause__ or error
     if isinstance(error, errors.DatabaseError):
@@ -50,11 +50,11 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
     if not isinstance(error, psycopg.Error):
         return None
     state = error.sqlstate
-    if not state:  # the driver's own: no server said it
+    if not state:  # an error of the driver itself, not of the server
         return None if isinstance(error, psycopg.ProgrammingError | psycopg.DataError) else unavailable()
     if state in _LOST_RACES:
         return lost_race()
-    if state == "23505":  # somebody else wrote the same, or an attempt before this one did
+    if state == "23505":  # another call wrote the same row, or an earlier attempt of this write did
         return lost_race(perhaps_written=True)
     if state in _MISSING:
         return errors.DatabaseSchemaError()
@@ -71,7 +71,7 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
     if state == "53300":
         return _transient(errors.DatabaseBusyError("database has no connection left: nothing was written, try again"))
     if state == "57014":
-        return errors.DatabaseBusyError()  # it ran into its time limit and was undone
+        return errors.DatabaseBusyError()  # the statement reached its time limit and was undone
     if state.startswith("XX"):
         return errors.DatabaseCorruptError() if state in ("XX001", "XX002") else unavailable()
     if state.startswith(("53", "58", "57")):
@@ -80,34 +80,34 @@ def translate(error: BaseException) -> errors.DatabaseError | None:
 
 
 def refused(error: psycopg.Error) -> errors.DatabaseError:
-    """Why no connection came about. The server's words may hold names, so they go to the log alone."""
-    said = [line for line in str(error).splitlines() if line.startswith("- host")] or [str(error)]  # by each host
-    if all(_READ_ONLY.search(text) for text in said):
+    """The error for a connection that failed. It does not contain the server's message, which may contain names."""
+    texts = [line for line in str(error).splitlines() if line.startswith("- host")] or [str(error)]  # one for each host
+    if all(_READ_ONLY.search(text) for text in texts):
         return read_only()
-    if any(_NO_ROOM.search(text) for text in said):
+    if any(_NO_ROOM.search(text) for text in texts):
         return _transient(errors.DatabaseBusyError("database has no connection left: nothing was written, try again"))
     for words, reason in _REFUSALS:
-        if any(re.search(words, text) for text in said):
+        if any(re.search(words, text) for text in texts):
             return errors.DatabaseUnavailableError(f"database is unavailable: {reason}")
-    if any("FATAL" in text or _READ_ONLY.search(text) for text in said):  # coming up, going down, about to take over
+    if any("FATAL" in text or _READ_ONLY.search(text) for text in texts):  # it is starting, stopping or being promoted
         return unavailable()
     return unavailable(f"database is unavailable: no server of {_URL} can be reached")
 
 
 def unavailable(reason: str | None = None) -> errors.DatabaseError:
-    """Not to be had at the moment; another attempt may find it, or its successor."""
+    """The server cannot be reached now; a retry may reach it, or its successor after a fail-over."""
     return _transient(errors.DatabaseUnavailableError(reason))
 
 
 def lost_race(*, perhaps_written: bool = False) -> errors.DatabaseError:
-    """Somebody else wrote the same at the same time; nothing was written, or another attempt has to look."""
+    """A concurrent write came first. Nothing was written, unless `perhaps_written`: then a retry has to check."""
     failure = _transient(errors.DatabaseBusyError())
     failure.outcome_unknown = perhaps_written
     return failure
 
 
 def read_only() -> errors.DatabaseError:
-    """A replica, or a primary that was told to refuse writes; after a fail-over it may be the wrong server only."""
+    """The server takes no writes: a replica, or a read-only primary. After a fail-over a retry finds the primary."""
     return _transient(errors.DatabaseReadOnlyError(f"{_URL} names a read-only server: nothing was written"))
 
 

@@ -1,8 +1,8 @@
-"""Statements that go out together and come back together: libpq's pipeline mode (PostgreSQL documentation, 32.5).
+"""Statements that are sent together and answered together: libpq's pipeline mode (PostgreSQL documentation, 32.5).
 
-psycopg has a pipeline of its own, which looks at the socket and gives up the interpreter at each statement: with many
-callers waiting for it that takes longer than the statements. This one queues them in libpq and goes to the network
-when somebody wants rows, or at the end. A single statement takes the same way.
+psycopg has a pipeline too, but it polls the socket and releases the interpreter (the GIL) at each statement. With many
+waiting threads that takes longer than the statements themselves. This one queues the statements in libpq and uses the
+network only when rows are read and at the end. A single statement runs the same way.
 """
 
 import math
@@ -21,21 +21,21 @@ from shared import clock
 from shared.engines import Bindings, Row
 
 _PLACEHOLDER = re.compile(r"%(?:s|\((\w+)\)s)")
-_SENT_AT_ONCE = 8  # statements: the server begins with the first while the last are still being written
-_ROWS_AT_ONCE = 256  # of a stream
-_FORGOTTEN = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or it has become another one
-_LAST_WORDS = (b"FATAL", b"PANIC")
+_SENT_AT_ONCE = 8  # statements: the server can run the first ones while later ones are queued
+_ROWS_AT_ONCE = 256  # that a stream fetches
+_NOT_PREPARED = ("26000", "0A000")  # SQLSTATEs: no such prepared statement, or its result type has changed
+_CONNECTION_ENDS = (b"FATAL", b"PANIC")
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
 class Connection(psycopg.Connection):
-    """A connection that knows which statements it has prepared, and until when an answer is waited for."""
+    """A connection with its prepared statements and a time limit for answers."""
 
     direct = False
-    """Whether the server itself is on the other side: only there may statements be prepared."""
+    """Whether there is no pooler in between. Statements are prepared only on a direct connection."""
 
     limit = math.inf
-    """On `clock.elapsed`. A server that has not answered by then may never do so: the connection is given up."""
+    """By `clock.elapsed`. If the server has not answered by then, the connection is closed."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -45,15 +45,15 @@ class Connection(psycopg.Connection):
 
     @cached_property
     def transformer(self) -> abc.Transformer:
-        """What turns answers into Python's values; it takes the loaders that there are when it is made."""
+        """Converts answers to Python values; it uses the loaders that are registered when it is made."""
         return Transformer(self)
 
     def left(self) -> float:
-        """Seconds until the limit, a day at most: what waits takes no infinity."""
+        """Seconds until the limit, at most a day: `poll` takes no infinity."""
         return min(86_400.0, max(0.0, self.limit - clock.elapsed()))
 
     def wait(self, gen: abc.PQGen[abc.RV], interval: float = 0.1, timeout: float | None = None) -> abc.RV:
-        """Every wait of psycopg's own."""
+        """Like psycopg's own, and no longer than until the limit."""
         try:
             return super().wait(gen, interval, self.left() if timeout is None else timeout)
         except psycopg.OperationalError:
@@ -63,7 +63,7 @@ class Connection(psycopg.Connection):
 
 
 class Answer:
-    """What a queued statement will have given back."""
+    """The answer to a queued statement."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
@@ -71,22 +71,22 @@ class Answer:
         self.complete = False
 
     def fetchall(self) -> list[Row]:
-        """Its rows; they are waited for where they are not there yet. Raises `psycopg.Error`."""
+        """Every row; waits until they have arrived. Raises `psycopg.Error`."""
         if not self.complete:
             self._pipeline.read(self)
         return self.rows
 
 
 class Pipeline:
-    """One exchange with the server, from the first statement to `finish`.
+    """One use of pipeline mode, from the first statement to `finish`.
 
-    Without a `BEGIN` in it, it is one transaction that commits at its end.
+    Without a `BEGIN` its statements are one transaction, which `finish` commits.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
-        self._expected: list[Answer | str | None] = []  # a statement that is only prepared; None where a part ends
+        self._expected: list[Answer | str | None] = []  # a text: this statement is being prepared; None: a sync
         self._read = 0
         self._error: psycopg.Error | None = None
         self._libpq.enter_pipeline_mode()
@@ -107,9 +107,9 @@ class Pipeline:
         return answer
 
     def read(self, answer: Answer) -> None:
-        """Wait for the rows of one statement, and of those before it; only behind a `BEGIN`.
+        """Wait for the rows of one statement, and of those before it. Only after a `BEGIN`.
 
-        The server then waits for more as for a client that is idle in its transaction, and no longer than it would.
+        After that the transaction is idle, and the server's `idle_in_transaction_session_timeout` applies.
         """
         if self._error is None:
             self._libpq.pipeline_sync()
@@ -120,7 +120,7 @@ class Pipeline:
             raise self._error
 
     def finish(self) -> None:
-        """Have everything done, and leave the connection ready for the next exchange. Raises what went wrong first."""
+        """Wait for every statement, and leave pipeline mode. Raises the first error."""
         self._libpq.pipeline_sync()
         self._expected.append(None)
         while self._read < len(self._expected):
@@ -128,7 +128,7 @@ class Pipeline:
         if not self._connection.closed:
             self._libpq.exit_pipeline_mode()
         if self._error is not None:
-            if self._error.sqlstate in _FORGOTTEN:
+            if self._error.sqlstate in _NOT_PREPARED:
                 self._connection.prepared.clear()
             raise self._error
 
@@ -145,15 +145,15 @@ class Pipeline:
         return name
 
     def _next(self) -> None:
-        """Take in the answer to the next statement, in as many parts as it comes."""
+        """Read the whole answer to the next statement."""
         expected = self._expected[self._read]
         while (result := _result(self._connection)) is not None:
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if result.status in _FAILED:
                 self._error = self._error or psycopg.errors.error_from_result(result)
-                if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
-                    self._connection.close()  # perhaps behind the commit, whose answer then is of no use
+                if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _CONNECTION_ENDS:
+                    self._connection.close()  # it may come after the answer to the COMMIT, which then proves nothing
                     raise self._error
                 if isinstance(expected, str):
                     del self._connection.prepared[expected]
@@ -164,8 +164,8 @@ class Pipeline:
         self._read += 1
 
 
-def alone(connection: Connection, statement: str, bindings: Bindings = ()) -> Answer:
-    """The answer to one statement, which is its own transaction. Raises `psycopg.Error`."""
+def execute_one(connection: Connection, statement: str, bindings: Bindings = ()) -> Answer:
+    """Run one statement as its own transaction, and return its answer. Raises `psycopg.Error`."""
     pipeline = Pipeline(connection)
     answer = pipeline.execute(statement, bindings)
     pipeline.finish()
@@ -173,11 +173,11 @@ def alone(connection: Connection, statement: str, bindings: Bindings = ()) -> An
 
 
 def stream(connection: Connection, statement: str, bindings: Bindings = ()) -> Generator[Row, None, None]:
-    """The rows of one read, some of which are fetched at a time. Who leaves early closes it. Raises `psycopg.Error`."""
+    """The rows of one read, fetched in parts. Close the generator to stop early. Raises `psycopg.Error`."""
     text, names = _numbered(statement)
     libpq = connection.pgconn
     libpq.send_query_params(text, _encoded(names, bindings), result_format=pq.Format.BINARY)
-    with suppress(psycopg.NotSupportedError):  # a libpq before 17 fetches all of them
+    with suppress(psycopg.NotSupportedError):  # libpq before 17 fetches all rows at once
         libpq.set_chunked_rows_mode(_ROWS_AT_ONCE)
     error: psycopg.Error | None = None
     try:
@@ -186,14 +186,14 @@ def stream(connection: Connection, statement: str, bindings: Bindings = ()) -> G
                 error = psycopg.errors.error_from_result(result)
             yield from _rows(connection, result)
     except GeneratorExit:
-        _leave(connection)
+        _discard_rest(connection)
         raise
     if error is not None:
         raise error
 
 
-def _leave(connection: Connection) -> None:
-    """Read what is left, which is nothing in most cases, or have the server stop."""
+def _discard_rest(connection: Connection) -> None:
+    """Cancel the statement if rows are left, and read the rest of its answer."""
     result = _result(connection)
     if result is not None and result.status == pq.ExecStatus.TUPLES_CHUNK:
         connection.cancel_safe(timeout=connection.left())
@@ -229,7 +229,7 @@ def _encoded(names: tuple[str, ...], bindings: Bindings) -> list[bytes | None]:
 
 @lru_cache(maxsize=256)
 def _numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
-    """The statement as the server wants it, `$1` for the first parameter, and their names in this order."""
+    """The statement with the server's placeholders (`$1`, `$2`), and the parameters' names in that order."""
     names: list[str] = []
 
     def number(match: re.Match[str]) -> str:

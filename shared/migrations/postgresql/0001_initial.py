@@ -1,9 +1,9 @@
-"""The first schema on PostgreSQL: plain statements, none of which needs what distributed engines lack.
+"""The first schema on PostgreSQL: plain statements that distributed engines support as well.
 
-Each is a transaction of its own, since those engines make one change of the schema at a time, and one that is done may
-be done again: a migration that was cut off is run once more. No foreign keys: a message is stored by a statement that
-finds its session's head, and sessions are never deleted. No descending index: a list walks the index backwards and
-puts in order what started in the same microsecond.
+Each statement is its own transaction, because those engines allow one change of the schema in a transaction. Each may
+run again: a migration that was interrupted runs a second time from the start. There are no foreign keys: the statement
+that stores a message needs the session head, and sessions are never deleted. There is no descending index: a list reads
+the index backwards, and sorts sessions that started in the same microsecond.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The first schema. The models here are a frozen copy: what a migration does must not change with `shared.models`."""
+"""The first schema on SQLite. The models here are a copy: a migration must not change when `shared.models` changes."""
 
 from typing import Any
 
