@@ -1,10 +1,10 @@
 """`copy`: copy a SQLite file into an empty PostgreSQL database.
 
 - The service cannot change the file during the copy, which holds the lock across processes from the first read to the
-  last checksum. Writers get `database_busy`; readers go on. Other programs do not use that lock; the checksums find what
-  they change.
-- A copy that was killed continues where it stopped when it is run again; see `shared.migrate.target`. If the service has
-  written to the file since, the copy starts again, keeps the rows that cannot have changed, and adds the new ones.
+  last checksum. Writers get `database_busy`; readers go on. Other programs do not use that lock: the checksums detect
+  their changes.
+- A copy that was killed continues where it stopped when it is run again; see `shared.migrate.target`. If the service
+  has written to the file since, the copy starts again, keeps the rows that cannot have changed, and adds the new ones.
 - A target with any other rows is refused. A second copy into the same target stops the first one.
 - At the end every table is read on both sides, and the numbers of rows and the checksums are compared. Only then the
   sessions are counted in the target and the progress mark is removed. From then on the service can use the target.
