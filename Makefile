@@ -3,6 +3,7 @@ PYTHON ?= python3
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 STAGE  ?= dev
+JOBS   ?= 4
 
 BIN := .venv/bin
 ZIP := .serverless/switchboard-sessions.zip
@@ -17,8 +18,8 @@ help:  ## Show what there is
 run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
 	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
 
-test: .venv/test.stamp lint types imports  ## Lint, types, import rules, all tests
-	@$(BIN)/python -m pytest
+test: .venv/test.stamp lint types imports  ## Lint, types, import rules, all tests (JOBS=4 processes)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import base64
 import importlib
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlencode
 
+import freezegun
 import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, TickingDateTimeFactory
 
 from shared import environment
 from tests.storage import KINDS, POSTGRESQL, SQLITE, PostgresDatabases, Storage, sqlite_file
+
+freezegun.configure(extend_ignore_list=["_pytest.timing", "pytest_timeout"])  # the durations of tests stay real
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -279,6 +283,12 @@ def postgres(storage: Storage) -> Storage:
     """The test's database on the server; whoever asks for it is a test of PostgreSQL alone."""
     assert storage.kind == POSTGRESQL
     return storage
+
+
+def pytest_configure() -> None:
+    """Take SIGINT even where the caller had it ignored, as a shell's `&` does: the tests' processes inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

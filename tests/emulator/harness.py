@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SERVICE = Path(__file__).parent / "service"
-START_SECONDS = 20
+PATIENCE = 120.0  # seconds; only reached when something is broken
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Emulator:
         self.port = self._port()
 
     def _port(self) -> int:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r"at http://[^ ]+:(\d+) ", self.output()):
                 return int(found[1])
@@ -73,9 +73,9 @@ class Emulator:
         """What it has printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 5) -> str:
+    def wait_for(self, text: str) -> str:
         """What it printed, once `text` is in it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while text not in self.output():
             assert time.monotonic() < deadline, f"{text!r} never appeared in:\n{self.output()}"
             time.sleep(0.01)
@@ -85,7 +85,7 @@ class Emulator:
         self, method: str, path: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> Answer:
         """One request on a connection of its own; headers go out as given, in order."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:
@@ -108,14 +108,22 @@ class Emulator:
 
     def connect(self) -> socket.socket:
         """A bare connection, for requests that are none."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def listens(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            self.connect().close()
+        except ConnectionError:
+            return False
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the emulator did not stop:\n{self.output()}") from None
@@ -123,7 +131,15 @@ class Emulator:
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Return when the condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.01)
 
 
 def assert_just_now(text: str, milliseconds: int) -> None:

@@ -6,12 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.emulator.harness import ROOT, Emulator, running, service, write_service
+from tests.emulator.harness import PATIENCE, ROOT, Emulator, eventually, running, service, write_service
 
 SMALL = """service: small
 provider: {name: aws}
@@ -23,7 +22,7 @@ SLEEPS = "import time\ndef one(event, context):\n    time.sleep(1)\n    return '
 
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "emulator", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_help_tells_every_option() -> None:
@@ -84,12 +83,15 @@ def test_a_stop_answers_what_is_in_flight(folder: Path, number: int) -> None:
 
 
 def test_a_second_signal_ends_at_once(folder: Path) -> None:
-    write_service(folder, SMALL, app=SLEEPS.replace("sleep(1)", "sleep(4)"))
+    forever = "import pathlib, time\ndef one(event, context):\n    pathlib.Path('begun').touch()\n    time.sleep(900)\n"
+    write_service(folder, SMALL.replace("timeout: 5", "timeout: 900"), app=forever)
     with running(folder) as started, started.connect() as client:
         client.sendall(b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n")
-        threading.Timer(0.3, started.process.send_signal, (signal.SIGINT,)).start()
-        threading.Timer(0.8, started.process.send_signal, (signal.SIGINT,)).start()
-        assert started.process.wait(2.5) == 0
+        eventually((folder / "begun").exists)
+        started.process.send_signal(signal.SIGINT)
+        eventually(lambda: not started.listens())
+        started.process.send_signal(signal.SIGINT)
+        assert started.process.wait(PATIENCE) == 0
         assert "Traceback" not in started.output()
 
 
@@ -102,7 +104,7 @@ def test_a_signal_to_the_whole_group_is_one_signal(folder: Path) -> None:
         started.process.send_signal(signal.SIGTERM)
         started.process.send_signal(signal.SIGINT)
         assert client.makefile("rb").read().endswith(b"rested")
-        assert started.process.wait(15) == 0
+        assert started.process.wait(PATIENCE) == 0
         assert "Traceback" not in started.output()
 
 

@@ -6,13 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.emulator import test_schedules
-from tests.emulator.harness import ROOT, Emulator, running, service, write_service
+from tests.emulator.harness import PATIENCE, ROOT, Emulator, running, service, write_service
 from tests.emulator.test_command_line import run
 
 
@@ -36,7 +35,7 @@ def test_invoke_takes_its_event_from_a_file_or_from_standard_input(manifest: str
     told = run("invoke", "echo", "--event", str(tmp_path / "event.json"), "--manifest", manifest)
     assert json.loads(json.loads(told.stdout)["body"]) == ["file"]
     command = [sys.executable, "-m", "emulator", "invoke", "echo", "--event", "-", "--manifest", manifest]
-    piped = subprocess.run(command, cwd=ROOT, input='["in"]', capture_output=True, text=True, timeout=20, check=True)
+    piped = subprocess.run(command, cwd=ROOT, input='["in"]', capture_output=True, text=True, check=True)
     assert json.loads(json.loads(piped.stdout)["body"]) == ["in"]
 
 
@@ -88,16 +87,20 @@ def test_logs_of_a_running_emulator(emulator: Emulator) -> None:
 
 
 def test_logs_can_be_followed(emulator: Emulator) -> None:
-    command = [sys.executable, "-m", "emulator", "logs", "--port", str(emulator.port), "--follow"]
-    with subprocess.Popen([*command, "--function", "none"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as following:
+    emulator.get("/none")
+    logs = ["logs", "--port", str(emulator.port), "--function", "none"]
+    before = run(*logs).stdout.splitlines(keepends=True)
+    command = [sys.executable, "-m", "emulator", *logs, "--follow"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as following:
         try:
             assert following.stdout
-            time.sleep(0.8)
+            assert [following.stdout.readline() for _ in before] == before
             emulator.get("/none")
             assert following.stdout.readline().startswith("START RequestId: ")
-        finally:
             following.send_signal(signal.SIGINT)
-        assert following.wait(5) == 0
+            assert following.wait(PATIENCE) == 0
+        finally:
+            following.kill()
 
 
 def test_schedules_of_a_running_emulator(tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.emulator.harness import Answer, Emulator, running, write_service
+from tests.emulator.harness import PATIENCE, Answer, Emulator, eventually, running, write_service
 
 MANIFEST = """
 service: small
@@ -37,7 +36,7 @@ functions:
   late: {handler: app.late}
   say: {handler: app.say}
   twins: {handler: app.twins, events: [{httpApi: GET /twins}]}
-  close: {handler: app.close, events: [{httpApi: GET /close}]}
+  close: {handler: app.close, timeout: 900, events: [{httpApi: GET /close}]}
 """
 APP = """
 import atexit, os, pathlib, signal, subprocess, sys, time
@@ -84,7 +83,7 @@ def die(event, context):
 
 def close(event, context):
     os.closerange(3, 256)
-    time.sleep(3)
+    time.sleep(900)
 
 def memory(event, context):
     bytearray(event["kilobytes"] * 1024)
@@ -119,13 +118,6 @@ def small(folder: Path) -> Path:
     return write_service(folder, MANIFEST, app=APP)
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -148,7 +140,7 @@ class Asking:
 
     def wait(self) -> list[Answer]:
         for thread in self.threads:
-            thread.join(20)
+            thread.join(PATIENCE)
         return self.answers
 
 
@@ -225,9 +217,7 @@ def test_the_shells_environment_stays_outside(small: Path, tmp_path: Path) -> No
 
 def test_a_stubborn_function_is_ended_at_its_timeout(small: Path) -> None:
     with running(small) as started:
-        begun = time.monotonic()
         assert started.get("/stubborn").status == 503
-        assert time.monotonic() - begun < 2
         pid = int((small / "stubborn").read_text())
         eventually(lambda: not alive(pid))
 
@@ -252,9 +242,7 @@ def test_what_a_function_leaves_behind_ends_with_it(small: Path) -> None:
 )
 def test_a_process_that_dies_is_noticed_at_once(small: Path, path: str, told: str) -> None:
     with running(small) as started:
-        begun = time.monotonic()
         assert started.get(path).status == 500
-        assert time.monotonic() - begun < 2.9  # the handler that closes its channel goes on for 3 seconds
         output = started.wait_for(told)
         assert ("last words" in output) == path.startswith("/die")
         assert started.get("/pid").status == 200
@@ -345,10 +333,10 @@ def test_no_process_outlives_an_emulator_that_was_killed(small: Path) -> None:
         eventually(lambda: (small / "stubborn").read_text())
         pids.append(int((small / "stubborn").read_text()))
         os.kill(started.process.pid, signal.SIGKILL)
-        started.process.wait(5)
-        eventually(lambda: not any(map(alive, pids)), seconds=0.8)
+        started.process.wait(PATIENCE)
+        eventually(lambda: not any(map(alive, pids)))
         for thread in asking.threads:
-            thread.join(5)
+            thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize("runtime", ["workers", "ric"])

