@@ -32,8 +32,8 @@ def is_rendered(text: str) -> bool:
 
 
 def unix_milliseconds() -> int:
-    """Milliseconds since 1970, for time-ordered identifiers."""
-    return int(datetime.now(UTC).timestamp() * 1000)
+    """Whole milliseconds since 1970, negative before."""
+    return int(time.time() * 1000)
 
 
 def elapsed() -> float:

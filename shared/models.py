@@ -62,7 +62,8 @@ class SessionRow(Model):
         )
 
 
-# Newest first, then by id: the order of a list, so that a page is one walk along an index.
+# A page of a list, newest start first, is one walk along an index. What started in the same microsecond comes with the
+# greatest id first: where the walk does not give that, the engine sorts those few rows.
 for _name, _columns, _where in (
     ("sessions_active", (SessionRow.start_time.desc(), SessionRow.id), SQL("status = 'active'")),
     ("sessions_ended", (SessionRow.start_time.desc(), SessionRow.id), SQL("status = 'ended'")),

@@ -121,8 +121,8 @@ def _list_page(status: str | None, creator: bool, student: bool, after: bool) ->
         (EnrollmentRow.start_time, EnrollmentRow.session_id) if student else (SessionRow.start_time, SessionRow.id)
     )
     if after:  # the first condition finds the place in the index, the second skips seen sessions of the same start
-        query = query.where((start_time <= P) & ((start_time < P) | (session_id > P)))
-    return query.order_by(start_time.desc(), session_id).limit(P)
+        query = query.where((start_time <= P) & ((start_time < P) | (session_id < P)))
+    return query.order_by(start_time.desc(), session_id.desc()).limit(P)
 
 
 def _list_total(status: str | None, creator: bool, student: bool) -> Query:

@@ -124,10 +124,21 @@ def test_a_microsecond_decides_the_order(freeze: Freeze) -> None:
     assert ids() == [newer, older]
 
 
-def test_equal_starts_come_by_id(freeze: Freeze) -> None:
-    freeze("2026-11-22 08:00:00")
-    opened = sorted(open_classroom().id for _ in range(10))
-    assert ids() == opened
+@pytest.mark.parametrize("instant", ["2026-11-22 08:00:00", "1969-07-20 20:17:40", "0001-01-01", "9999-12-31 23:59:59"])
+def test_of_equal_starts_the_later_creation_comes_first(freeze: Freeze, instant: str) -> None:
+    freeze(instant)
+    opened = [open_classroom().id for _ in range(10)]
+    assert (ids(), ids(student_id="ann")) == (opened[::-1], opened[::-1])
+
+
+def test_of_equal_starts_the_later_creation_comes_first_when_the_clock_was_elsewhere_between(freeze: Freeze) -> None:
+    clock = freeze("2026-11-22 08:00:00")
+    first = open_classroom().id
+    clock.move_to("2026-11-22 09:00:00")
+    latest = open_classroom().id
+    clock.move_to("2026-11-22 08:00:00")
+    second = open_classroom().id
+    assert ids() == [latest, second, first]
 
 
 @pytest.mark.parametrize(("limit", "listed"), [(1, 1), (2, 2), (3, 3), (4, 3), (1000, 3)])
@@ -178,8 +189,8 @@ def test_a_crawl_finds_all_in_the_order_of_one_page(limit: int) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_a_crawl_finds_all_of_equal_start(freeze: Freeze, limit: int) -> None:
     freeze("2026-11-22 08:00:00")
-    opened = sorted(open_classroom().id for _ in range(7))
-    assert crawled(limit=limit) == opened
+    opened = [open_classroom().id for _ in range(7)]
+    assert crawled(limit=limit) == opened[::-1]
 
 
 def test_a_crawl_keeps_its_filters(classroom: Classroom) -> None:
@@ -189,7 +200,7 @@ def test_a_crawl_keeps_its_filters(classroom: Classroom) -> None:
 
 def test_sessions_that_come_and_go_do_not_disturb_a_crawl(freeze: Freeze) -> None:
     freeze("2026-11-22 08:00:00")
-    staying = sorted(open_classroom().id for _ in range(6))
+    staying = [open_classroom().id for _ in range(6)]
     leaving = [open_classroom(name="leaving") for _ in range(6)]
     seen: list[str] = []
     for page in pages("list", limit=2):
@@ -197,7 +208,7 @@ def test_sessions_that_come_and_go_do_not_disturb_a_crawl(freeze: Freeze) -> Non
         if leaving:
             leaving.pop().ask("end")
             open_classroom(name="coming")
-    assert [session_id for session_id in seen if session_id in staying] == staying
+    assert [session_id for session_id in seen if session_id in staying] == staying[::-1]
 
 
 def test_a_crawl_repeats_no_session(freeze: Freeze) -> None:

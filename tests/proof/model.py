@@ -32,6 +32,11 @@ class Room:
     session: Session
     messages: list[Message] = field(default_factory=list)
 
+    @property
+    def last_time(self) -> str:
+        """The time of its last message, or its start: nothing later in it has an earlier time."""
+        return self.messages[-1].timestamp if self.messages else self.session.start_time
+
 
 class Model:
     """The whole service."""
@@ -77,7 +82,7 @@ class Model:
         """End it, once."""
         room = self._room(session_id)
         _require(room.session.end_time is None, "SessionAlreadyEndedError", room.session.end_time)
-        room.session = replace(room.session, status="ended", end_time=max(self.now, room.session.start_time))
+        room.session = replace(room.session, status="ended", end_time=max(self.now, room.last_time))
         return room.session
 
     def validate(self, session_id: str, user_id: str, role: str) -> None:
@@ -89,11 +94,9 @@ class Model:
         _require(role == "instructor" or user_id in room.session.student_ids, "UnauthorizedError")
 
     def matching(self, wanted: SessionFilter) -> list[Session]:
-        """All sessions that match, newest first and then by id."""
+        """All sessions that match, the newest start first, and the greatest id first of equal starts."""
         found = [room.session for room in self.rooms.values() if _matches(room.session, wanted)]
-        found.sort(key=lambda session: session.id)
-        found.sort(key=lambda session: session.start_time, reverse=True)
-        return found
+        return sorted(found, key=lambda session: (session.start_time, session.id), reverse=True)
 
     # --- messages
 
@@ -112,7 +115,6 @@ class Model:
         _require(role == "instructor" or draft.from_user in students, "UnauthorizedError")
         _require(draft.type in (BY_STUDENTS if role == "student" else BY_INSTRUCTORS), "UnauthorizedError")
         _require(draft.to_user is None or draft.to_user in students, "InvalidRecipientError")
-        before = room.messages[-1].timestamp if room.messages else room.session.start_time
         said = Message(
             id=new_id,
             session_id=room.session.id,
@@ -121,7 +123,7 @@ class Model:
             from_user=draft.from_user,
             to_user=draft.to_user,
             content=draft.content,
-            timestamp=max(self.now, before),
+            timestamp=max(self.now, room.last_time),
         )
         room.messages.append(said)
         self._keep(key, said)

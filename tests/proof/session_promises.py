@@ -99,18 +99,13 @@ def lists_neither_skip_nor_repeat(evidence: Evidence) -> Iterator[Finding]:
         keys = [(session["start_time"], session["id"]) for session in reading.sessions]
         if len(set(keys)) < len(keys):
             yield "a list repeats a session", reading.pages
-        if any(not _in_order(*pair) for pair in itertools.pairwise(keys)):
+        if any(one < other for one, other in itertools.pairwise(keys)):
             yield "a list is out of order", reading.pages
         listed = {session_id for _start, session_id in keys}
         if reading.complete:
             for session_id, create in evidence.created.items():
                 if session_id not in listed and _matched_throughout(evidence, session_id, create.asked, reading):
                     yield f"a list skips {session_id}", [*create.calls, *reading.pages]
-
-
-def _in_order(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Newest start first, then by id."""
-    return one[0] > other[0] or (one[0] == other[0] and one[1] < other[1])
 
 
 def _matched_throughout(evidence: Evidence, session_id: str, create: Fields, reading: Reading) -> bool:

@@ -116,11 +116,11 @@ CORRECT: dict[str, Call] = {
     "store m7 refused": store(18, 20, "m7", "database_busy"),
     "history": history(22, 23, "m1", "m2", "m3", "m4", "m6"),
     "history of ann": history(22, 23, "m1", "m2", "m6", **ANN),
-    "list": page_of(24, 25, session(OTHER, "other"), session(), reading="listed"),
+    "list": page_of(24, 25, session(), session(OTHER, "other"), reading="listed"),
     "end": call("end", 30, 34, OK, ended(), session_id=ROOM),
     "end beaten": call("end", 31, 35, "session_already_ended", {"end_time": END}, session_id=ROOM),
     "validate during the end": validate(32, 38),
-    "list during the end": page_of(32, 38, session(OTHER, "other"), session(), status="active"),
+    "list during the end": page_of(32, 38, session(), session(OTHER, "other"), status="active"),
     "end unanswered": call("end", 30, 1e9, UNANSWERED, session_id=OTHER),
     "first page": FIRST_PAGE,
     "second page": history(42, 43, "m3", "m4", "m6", reading="paged"),
@@ -150,7 +150,7 @@ FORGERIES = [
     forged(
         "ended_sessions_stay_ended",
         "list",
-        {"late": page_of(48, 49, session(OTHER, "other"), session(), status="active")},
+        {"late": page_of(48, 49, session(), session(OTHER, "other"), status="active")},
     ),
     forged("ended_sessions_stay_ended", "store", {"store to ended": store(44, 45, "m8")}),
     forged(
@@ -243,7 +243,7 @@ FORGERIES = [
     forged(
         "lists_neither_skip_nor_repeat",
         "by id in the wrong direction",
-        {"list": page_of(24, 25, session(), session(OTHER, "other"))},
+        {"list": page_of(24, 25, session(OTHER, "other"), session())},
     ),
     forged(
         "lists_neither_skip_nor_repeat",
@@ -316,6 +316,11 @@ FORGERIES = [
             "late store": store(50, 1e9, "m8", UNANSWERED),
             "late": history(60, 61, "m1", "m2", "m3", "m4", "m6", "m8"),
         },
+    ),
+    forged(
+        "no_message_is_later_than_the_end",
+        "end",
+        {label: changed(CORRECT[label], end_time=message("m2")[2]) for label in ("end", "get ended", "end beaten")},
     ),
     forged("students_read_nothing_private", "to another", {"history of ann": history(22, 23, "m1", "m2", "m4", **ANN)}),
     forged(

@@ -1,5 +1,6 @@
 """Clock, settings, identifiers and pages."""
 
+import itertools
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -84,15 +85,38 @@ def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
         Settings.from_environment({f"SWITCHBOARD_{name}": value})
 
 
-def test_identifiers_are_uuids_of_version_7_in_the_order_of_time(freeze: Freeze) -> None:
+def test_identifiers_are_in_the_order_of_time(freeze: Freeze) -> None:
     frozen = freeze("2026-11-22 07:24:11")
     first = identifiers.new_id()
     frozen.tick(0.001)
-    second = identifiers.new_id()
-    assert first < second
-    assert uuid.UUID(first).version == 7
-    assert uuid.UUID(first).variant == uuid.RFC_4122
-    assert len({identifiers.new_id() for _ in range(1000)}) == 1000
+    assert first < identifiers.new_id()
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01", "1969-12-31 23:59:59.999", "1970-01-01", "2026-11-22", "9999-12-31"])
+def test_identifiers_are_different_uuids_of_version_7_at_any_time(freeze: Freeze, instant: str) -> None:
+    freeze(instant)
+    made = [identifiers.new_id() for _ in range(1000)]
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in made} == {(7, uuid.RFC_4122)}
+    assert made == [identifiers.canonical(one) for one in sorted(set(made))]
+
+
+def test_an_identifier_begins_with_its_milliseconds(freeze: Freeze) -> None:
+    freeze("2026-11-22 07:24:11.250")
+    assert int(identifiers.new_id().replace("-", "")[:12], 16) == 1795332251250
+
+
+def test_an_identifier_beyond_its_last_millisecond_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "unix_milliseconds", lambda: 2**48)
+    assert uuid.UUID(identifiers.new_id()).version == 7
+
+
+def test_identifiers_go_on_in_order_when_their_counter_overflows(
+    freeze: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze("2026-11-22 07:24:11")
+    monkeypatch.setattr(identifiers, "_count", itertools.count(2**26 - 2))
+    made = [identifiers.new_id() for _ in range(4)]
+    assert made == sorted(made)
 
 
 @pytest.mark.parametrize(
