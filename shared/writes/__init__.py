@@ -28,8 +28,8 @@ class Writes(Protocol):
     def end(self, session_id: str) -> Change[Session]:
         """End a session. Of any number of concurrent calls exactly one succeeds.
 
-        The end time is set in the transaction and is never before the start. Raises `SessionNotFoundError`,
-        `SessionAlreadyEndedError`.
+        The end time is set in the transaction and is never before the last message or the start. Raises
+        `SessionNotFoundError`, `SessionAlreadyEndedError`.
         """
 
     def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:

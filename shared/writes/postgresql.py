@@ -49,9 +49,10 @@ ON CONFLICT (slot) DO UPDATE SET active = session_counts.active + 1
 
 _END = """
 WITH head AS (
-  UPDATE session_heads SET status = 'ended' WHERE session_id = %(id)s AND status = 'active' RETURNING session_id
+  UPDATE session_heads SET status = 'ended' WHERE session_id = %(id)s AND status = 'active'
+  RETURNING session_id, timestamp
 ), ended AS (
-  UPDATE sessions SET status = 'ended', end_time = greatest(%(now)s::timestamptz, start_time)
+  UPDATE sessions SET status = 'ended', end_time = greatest(%(now)s::timestamptz, head.timestamp)
   FROM head WHERE sessions.id = head.session_id
   RETURNING id, name, created_by, student_ids, start_time, end_time, status
 ), counted AS (
@@ -74,7 +75,7 @@ FROM head
 RETURNING timestamp
 """
 
-_LOCK = "SELECT status FROM session_heads WHERE session_id = %s FOR UPDATE"
+_LOCK = "SELECT status, timestamp FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
 
 _DELETE_ANSWER = "DELETE FROM idempotency_keys WHERE scope = %s AND key = %s AND created_at < %s"
@@ -138,11 +139,12 @@ class PostgresqlWrites:
         attempted: list[str] = []  # the time of each attempt, to recognize an end that one of them has written
 
         def run(connection: Connection, repeat: bool) -> Session | Deferred[Session]:
-            if repeat and connection.execute(_LOCK, (session_id,)).fetchall() == [(ENDED,)]:
-                session = self._session(connection, session_id)
-                if session.end_time in [max(time, session.start_time) for time in attempted]:
-                    return session
-                raise SessionAlreadyEndedError(session.end_time)
+            for status, last in connection.execute(_LOCK, (session_id,)).fetchall() if repeat else ():
+                if status == ENDED:
+                    session = self._session(connection, session_id)
+                    if session.end_time in [max(time, last) for time in attempted]:
+                        return session
+                    raise SessionAlreadyEndedError(session.end_time)
             attempted.append(clock.now())
             cursor = connection.execute(_END, {"id": session_id, "now": attempted[-1], "slot": self._slot})
 

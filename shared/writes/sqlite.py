@@ -57,7 +57,10 @@ class SqliteWrites:
                 if repeat and session.end_time == attempted:
                     return session
                 raise SessionAlreadyEndedError(session.end_time)
-            attempted = max(clock.now(), session.start_time)
+            ((_status, start, _sequence, last),) = connection.execute(
+                self._sql.session_and_last_message, (session_id,)
+            ).fetchall()
+            attempted = max(clock.now(), last or start)
             connection.execute(self._sql.end_session, (attempted, session_id))
             connection.execute(self._sql.count_ended)
             return ended(session, attempted)

@@ -125,6 +125,16 @@ def test_the_end_is_not_before_the_start_when_the_clock_stepped_back(freeze: Fre
     assert ended["end_time"] >= ended["start_time"]
 
 
+def test_the_end_is_not_before_the_last_message_when_the_clock_stepped_back(freeze: Freeze) -> None:
+    clock = freeze("2026-11-22 12:00:00")
+    room = open_classroom()
+    clock.move_to("2026-11-22 13:00:00")
+    room.say("hello")
+    clock.move_to("2026-11-22 12:30:00")
+    ended = room.ask("end").body["session"]
+    assert (ended["end_time"], room.ask("get").body["session"]) == ("2026-11-22T13:00:00.000000Z", ended)
+
+
 def test_an_end_after_a_step_back_is_read_as_it_was_answered(freeze: Freeze) -> None:
     clock = freeze("2026-11-22 07:24:11.5")
     room = open_classroom()

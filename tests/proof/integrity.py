@@ -31,6 +31,10 @@ _OF_BOTH: _Rules = {
         "SELECT id, status, end_time FROM sessions"
         " WHERE (status = 'ended') <> (end_time IS NOT NULL) OR end_time < start_time"
     ),
+    "a session ended before its last message": (
+        "SELECT session_id, max(timestamp), end_time FROM messages JOIN sessions ON sessions.id = session_id"
+        " WHERE timestamp > end_time GROUP BY session_id, end_time"
+    ),
     "an enrollment is not on its session's roster": (
         "SELECT student_id, session_id FROM enrollments WHERE (student_id, session_id, start_time)"
         " NOT IN (SELECT student, id, start_time FROM rosters)"

@@ -69,6 +69,15 @@ def timestamps_follow_the_order(evidence: Evidence) -> Iterator[Finding]:
                 yield f"timestamps of {session_id} go backwards", reading.pages
 
 
+def no_message_is_later_than_the_end(evidence: Evidence) -> Iterator[Finding]:
+    """A session's end time is never earlier than the timestamp of its last message."""
+    for session_id, readings in evidence.histories.items():
+        last = max((message[2] for reading in readings for message in reading.messages), default="")
+        for sighting in evidence.sightings[session_id]:
+            if last > (sighting.shown.get("end_time") or last):
+                yield f"{session_id} ended before its last message", [sighting.call]
+
+
 def the_order_follows_real_time(evidence: Evidence) -> Iterator[Finding]:
     """A message that was acknowledged before another one was sent comes before it."""
     for order in evidence.orders.values():
@@ -177,6 +186,7 @@ PROMISES = (
     no_message_comes_twice,
     all_readers_see_one_order,
     timestamps_follow_the_order,
+    no_message_is_later_than_the_end,
     the_order_follows_real_time,
     messages_come_from_stores,
     no_message_lands_in_an_ended_session,

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from msgspec import Raw
 
-from shared.clock import now
 from shared.config import Settings
 from shared.database import open_database
 from shared.entities import IdempotencyKey, MessageDraft, Session
@@ -16,6 +15,8 @@ from tests.proof.integrity import RULES, damage
 from tests.storage import Storage
 
 OPEN, OVER = "01a203fa-ae13-754c-85a7-910fc6247e38", "01a203fa-ae13-754c-85a7-910fc6247e39"
+
+START = "2026-11-22T08:00:00.000000Z"
 
 IN_BOTH = {
     "sequences have gaps": "DELETE FROM messages WHERE sequence = 2",
@@ -26,6 +27,7 @@ IN_BOTH = {
         f"UPDATE messages SET id = (SELECT id FROM messages WHERE sequence = 3) WHERE session_id = '{OVER}'"
     ),
     "a message has no session": f"DELETE FROM sessions WHERE id = '{OVER}'",
+    "a session ended before its last message": f"UPDATE sessions SET end_time = start_time WHERE id = '{OVER}'",
     "an enrollment is not on its session's roster": f"UPDATE sessions SET student_ids = '[]' WHERE id = '{OPEN}'",
     "a student of a roster is not enrolled": "DELETE FROM enrollments WHERE student_id = 'bob'",
     "a kept answer tells of what is not there": "DELETE FROM messages WHERE sequence = 3",
@@ -57,7 +59,7 @@ def used(empty: Storage) -> Storage:
     """Two sessions, one of them over, with messages and a kept answer."""
     with closing(open_database(Settings(database_url=empty.url))) as database:
         for room in (OPEN, OVER):
-            database.create_session(Session(room, "Maths", "ms_noether", ("ann", "bob"), now()))
+            database.create_session(Session(room, "Maths", "ms_noether", ("ann", "bob"), START))
             database.store_message(draft(room))
         database.store_message(draft(OPEN))
         database.store_message(draft(OPEN), key=IdempotencyKey("store", "key", "fingerprint"))

@@ -83,6 +83,16 @@ def test_a_session_ends_once(manager: DatabaseManager, room: Session, freeze: Fr
     assert manager.count_active_sessions() == 0
 
 
+def test_an_end_at_the_last_message_s_time_is_known_again(
+    manager: DatabaseManager, room: Session, freeze: Freeze
+) -> None:
+    clock = freeze("2999-01-01 00:00:00")
+    manager.store_message(draft(room))
+    clock.move_to("2998-01-01 00:00:00")
+    change = manager._writes.end(room.id)
+    assert write(manager, change) == write(manager, change, repeat=True)
+
+
 def test_an_end_that_was_somebody_else_s_is_not_ours(manager: DatabaseManager, room: Session) -> None:
     ended = manager.update_session(room.id)
     with pytest.raises(errors.SessionAlreadyEndedError) as told:
