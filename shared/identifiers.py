@@ -1,4 +1,4 @@
-"""Identifiers that the service makes: UUIDs of version 7 (RFC 9562), in the order of time, so that keys grow at their end.
+"""Identifiers that the service makes: UUIDs of version 7 (RFC 9562), in the order of time: keys grow at their end.
 
 48 bits of milliseconds since 1970, a counter of 26 bits, 48 random bits. The counter goes on as long as the process
 lives: of two ids of the same millisecond the later one is greater, also when the clock is frozen (RFC 9562, 6.2).
