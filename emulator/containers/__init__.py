@@ -80,9 +80,13 @@ def failed(fault: Fault, message: str, kind: str | None = None, **figures: Any) 
 
 def timed_out(function: Function, request_id: str, **figures: Any) -> Outcome:
     """What is left of an invocation that took too long."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z"
-    message = f"{stamp} {request_id} Task timed out after {function.timeout:.2f} seconds"
+    message = f"{stamp(time.time())} {request_id} Task timed out after {function.timeout:.2f} seconds"
     return failed(Fault.TIMED_OUT, message, duration=function.timeout * 1000.0, **figures)
+
+
+def stamp(epoch: float) -> str:
+    """A time as Lambda writes it in its log and its errors."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch)) + f".{int(epoch * 1000) % 1000:03d}Z"
 
 
 def exited(request_id: str, reason: str, **figures: Any) -> Outcome:

@@ -7,7 +7,7 @@ import math
 import time
 from typing import Protocol
 
-from emulator.containers import Fault, Invocation, Outcome, exited, timed_out
+from emulator.containers import Fault, Invocation, Outcome, exited, failed, timed_out
 from emulator.containers.process import Process
 from emulator.manifest.model import Function
 
@@ -70,13 +70,24 @@ class Container:
         self._due = self.loop.time() + seconds
         if self._timer is None:
             self._timer = self.loop.call_later(seconds, self._look)
-        self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
+        try:
+            self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
+        except Exception as error:  # nothing was written: the process is as good as before
+            self._settle(failed(Fault.RAISED, f"the event cannot be sent: {error}", type(error).__name__))
 
     def retire(self, grace: float) -> None:
         """Let the process end by itself: it sees its channel close. Later it is ended."""
         self.retired = True
         self._hang_up()
         self.loop.call_later(grace, self.process.kill)
+
+    def give_up(self, outcome: Outcome) -> None:
+        """It could not be started: whatever there is of it ends, and the owner is told."""
+        self._fail(outcome)
+        if self.process.pid:
+            self.process.kill()  # its exit ends the rest
+        else:
+            self._end("")
 
     @property
     def busy(self) -> bool:

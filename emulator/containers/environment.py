@@ -33,6 +33,8 @@ def read(path: Path) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
             raise EnvFileError(f"{path}:{number}: must be NAME=VALUE")
+        if "\0" in value:
+            raise EnvFileError(f"{path}:{number}: the value has a NUL character")
         value = value.strip()
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         values[name.strip()] = value[1:-1] if quoted else value

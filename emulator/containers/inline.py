@@ -8,6 +8,7 @@ do none of this.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import queue
@@ -24,6 +25,8 @@ from emulator.runtime.context import LambdaContext
 from emulator.runtime.memory import Memory
 
 Job = Callable[[], None]
+Loaded = tuple[handlers.Handler, dict[str, str]]
+"""A handler, and the variables that its context reads."""
 
 
 class Threads:
@@ -74,9 +77,10 @@ class InlineContainers:
         self.manifest = manifest
         self.extra = extra
         self.threads = Threads(max_threads)
-        self.handlers: dict[str, handlers.Handler] = {}
-        self.environments: dict[str, dict[str, str]] = {}
+        self.loaded: dict[Function, Loaded] = {}
         self.loading = threading.Lock()
+        self.replaced: dict[str, str | None] = {}
+        """The values that variables of this process had before the manifest's; None for those that were not set."""
         self.printed = Buffers()
         self.memory = Memory()
 
@@ -87,8 +91,7 @@ class InlineContainers:
         os.chdir(root)
         if root not in sys.path:
             sys.path.insert(0, root)
-        for function in self.manifest.functions.values():
-            os.environ.update({**function.environment, **self.extra})
+        self._set_environment()
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
         """Run a handler on a thread; a time-out is answered while the thread runs on."""
@@ -100,7 +103,8 @@ class InlineContainers:
             nonlocal started
             started = True
             outcome = self._run(function, invocation)
-            loop.call_soon_threadsafe(_settle, future, outcome)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
+                loop.call_soon_threadsafe(_settle, future, outcome)
 
         self.threads.submit(job)
         timer = loop.call_later(function.timeout, self._late, future, function, invocation.request_id, lambda: started)
@@ -110,15 +114,29 @@ class InlineContainers:
             timer.cancel()
 
     def replace(self, manifest: Manifest) -> None:
-        """Go on with a changed manifest; modules once imported stay."""
+        """Go on with a changed manifest and its environment; modules once imported stay."""
         self.manifest = manifest
-        self.handlers.clear()
-        self.environments.clear()
+        self.loaded.clear()
+        self._set_environment()
 
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
         self.threads.stop()
         self.printed.uninstall()
+
+    def _set_environment(self) -> None:
+        """Put the variables of every function in place of those of the manifest before."""
+        for name, value in self.replaced.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        wanted: dict[str, str] = {}
+        for function in self.manifest.functions.values():
+            wanted |= function.environment
+        wanted |= self.extra
+        self.replaced = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
 
     def _late(
         self,
@@ -155,24 +173,24 @@ class InlineContainers:
 
     def _call(self, function: Function, invocation: Invocation) -> tuple[bytes, str | None]:
         try:
-            handler = self.handlers.get(function.name) or self._load(function)
+            handler, variables = self.loaded.get(function) or self._load(function)
         except handlers.InitError as error:
             return handlers.failure(error.kind, error.message, invocation.request_id, error.trace)
         context = LambdaContext(
             invocation.request_id,
             int(time.time() * 1000) + function.timeout * 1000,
-            self.environments[function.name],
+            variables,
             function.arn,
             json.loads(invocation.client_context) if invocation.client_context else None,
         )
         return handlers.call(handler, invocation.payload, context)
 
-    def _load(self, function: Function) -> handlers.Handler:
+    def _load(self, function: Function) -> Loaded:
         with self.loading:  # of two first requests one imports, the other waits
-            if function.name not in self.handlers:
-                self.environments[function.name] = environment.of_lambda(function, self.manifest)
-                self.handlers[function.name] = handlers.load(function.handler)
-        return self.handlers[function.name]
+            if (found := self.loaded.get(function)) is None:
+                found = handlers.load(function.handler), environment.of_lambda(function, self.manifest)
+                self.loaded[function] = found
+        return found
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

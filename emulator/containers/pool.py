@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from emulator.containers import Fault, Invocation, Outcome, failed, throttled
 from emulator.containers.container import Container, Owner
+from emulator.containers.tasks import Tasks
 from emulator.containers.watch import Watch
 from emulator.manifest.model import Function
 
@@ -32,7 +33,7 @@ class Pool:
         self.waiting: deque[Waiting] = deque()
         self.watch = Watch()
         self.emptied = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run an invocation in a free environment."""
@@ -58,9 +59,7 @@ class Pool:
             container = self.make(self)
             self.containers.add(container)
             self.emptied.clear()
-            task = asyncio.get_running_loop().create_task(self._start(container))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._start(container))
 
     def renew(self) -> None:
         """The code has changed: nothing runs on what was imported before."""
@@ -116,10 +115,10 @@ class Pool:
     async def _start(self, container: Container) -> None:
         try:
             await self.starter(container)
-        except OSError as error:
-            self.containers.discard(container)
-            message = f"no process for {self.function.name}: {error.strerror}"
-            self.broken(container, failed(Fault.EXITED, message, "Runtime.ExitError"))
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            message = f"no process for {self.function.name}: {reason}"
+            container.give_up(failed(Fault.EXITED, message, "Runtime.ExitError"))
 
     def _grow_for_waiting(self) -> None:
         starting = sum(not container.up for container in self.containers)

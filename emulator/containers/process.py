@@ -32,11 +32,11 @@ class Process:
         self._status = -1
 
     def start(self, command: Sequence[str], environ: Mapping[str, str], folder: str, *channels: socket.socket) -> None:
-        """Start the child; it inherits the channels."""
-        log_end, log_write = os.pipe()
-        life_read, life_end = os.pipe()
-        try:
-            self._popen = subprocess.Popen(  # noqa: S603
+        """Start the child, which inherits the channels; when that fails, nothing of it is left."""
+        with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as undo:
+            log_end, log_write = _pipe(undo, child_ends)
+            life_read, life_end = _pipe(child_ends, undo)
+            popen = subprocess.Popen(  # noqa: S603
                 command,
                 env=environ,
                 cwd=folder,
@@ -46,19 +46,17 @@ class Process:
                 pass_fds=(life_read, *(channel.fileno() for channel in channels)),
                 start_new_session=True,
             )
-            _tie(life_read, self._popen.pid)
-        except OSError:
-            os.close(log_end)
-            os.close(life_end)
-            raise
-        finally:
-            os.close(log_write)
-            os.close(life_read)
-        self._descriptors = [log_end, life_end]
-        os.set_blocking(log_end, False)
-        self.loop.add_reader(log_end, self.read_log)
-        _give_way(self._popen.pid)
-        self._listen_for_exit(self._popen)
+            undo.callback(_end_now, popen)
+            _tie(life_read, popen.pid)
+            os.set_blocking(log_end, False)
+            self._descriptors = [log_end, life_end]
+            undo.callback(self._descriptors.clear)
+            self.loop.add_reader(log_end, self.read_log)
+            undo.callback(self.loop.remove_reader, log_end)
+            _give_way(popen.pid)
+            self._listen_for_exit(popen)
+            self._popen = popen
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
@@ -139,6 +137,19 @@ class Process:
         self._descriptors = []
         self._status = -1
         self.on_exit(_reason(code))
+
+
+def _pipe(read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe; each end is closed with its stack."""
+    read_end, write_end = os.pipe()
+    read.callback(os.close, read_end)
+    write.callback(os.close, write_end)
+    return read_end, write_end
+
+
+def _end_now(popen: subprocess.Popen[bytes]) -> None:
+    _kill_group(popen.pid)
+    popen.wait()
 
 
 def _tie(life_read: int, group: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import socket
 import sys
 import time
@@ -22,6 +23,7 @@ OK, ACCEPTED, UNKNOWN = (
 )
 TAKEN = b'{"status":"OK"}'
 BASE = b"/2018-06-01/runtime/"
+SOURCES = 2000
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__"})
 
 
@@ -177,13 +179,14 @@ class Connection(asyncio.Protocol):
 
 
 def sources(root: str) -> list[str]:
-    """The Python files of a project: the client does not tell which of them it has imported."""
+    """The Python files of a project, some 2000 at most: the client does not say which of them it has imported.
+
+    Folders that cannot be read are left out.
+    """
     files: list[str] = []
-    folders = [Path(root)]
-    while folders and len(files) < 2000:
-        for entry in folders.pop().iterdir():
-            if entry.is_dir() and not entry.name.startswith(".") and entry.name not in SKIPPED:
-                folders.append(entry)
-            elif entry.suffix == ".py":
-                files.append(str(entry))
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
+        files += [str(Path(folder, name)) for name in names if name.endswith(".py")]
+        if len(files) >= SOURCES:
+            break
     return files

@@ -33,12 +33,16 @@ class Worker(Container, asyncio.Protocol):
     async def start(self, python: str, environ: dict[str, str], root: str) -> None:
         """Start the process with one end of a socket pair."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            command = [python or sys.executable, "-c", BOOT, str(theirs.fileno()), root, HOME]
-            environ["_INVOKED_FUNCTION_ARN"] = self.function.arn
-            self.process.start(command, environ, root, theirs)
-        self._expect()
-        await self.loop.create_connection(lambda: self, sock=ours)
+        try:
+            with theirs:
+                command = [python or sys.executable, "-c", BOOT, str(theirs.fileno()), root, HOME]
+                environ["_INVOKED_FUNCTION_ARN"] = self.function.arn
+                self.process.start(command, environ, root, theirs)
+            self._expect()
+            await self.loop.create_connection(lambda: self, sock=ours)
+        except BaseException:
+            ours.close()
+            raise
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the channel is open."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from emulator.containers import Invocation, Outcome, environment
 from emulator.containers.container import Container
 from emulator.containers.pool import Maker, Pool
+from emulator.containers.tasks import Tasks, repeat
 from emulator.containers.worker import Worker
 from emulator.manifest.model import Function, Manifest
 
@@ -38,16 +39,16 @@ class WorkerContainers:
         self.settings = settings
         self.make = make
         self.pools: dict[str, Pool] = {}
-        self.leaving: set[asyncio.Task[None]] = set()
-        self.tasks: list[asyncio.Task[None]] = []
+        self.leaving = Tasks()
+        self.sweepers = Tasks()
 
     async def start(self) -> None:
         """Start what is to be warm already, and the sweepers."""
         for function in self.manifest.functions.values():
             self._pool(function).grow(self.settings.prewarm)
-        self.tasks.append(asyncio.create_task(self._evict()))
+        self.sweepers.start(repeat(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2), self._evict))
         if self.settings.enforce_memory:
-            self.tasks.append(asyncio.create_task(self._enforce_memory()))
+            self.sweepers.start(repeat(self.MEMORY_SECONDS, self._enforce_memory))
 
     def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function in one of its environments."""
@@ -59,16 +60,13 @@ class WorkerContainers:
         self.manifest = manifest
         for pool in self.pools.values():
             pool.renew()
-            task = asyncio.get_running_loop().create_task(_drained(pool))
-            self.leaving.add(task)
-            task.add_done_callback(self.leaving.discard)
+            self.leaving.start(_drained(pool))
         self.pools = {}
 
     async def stop(self) -> None:
         """End every environment; each may finish what it registered for its exit."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*(pool.close() for pool in self.pools.values()), *self.leaving)
+        self.sweepers.cancel()
+        await asyncio.gather(*(pool.close() for pool in self.pools.values()), self.leaving.wait())
 
     def _pool(self, function: Function) -> Pool:
         limit, patience = self.settings.max_containers, self.settings.queue_seconds
@@ -79,20 +77,16 @@ class WorkerContainers:
         environ = environment.complete(container.function, self.manifest, self.settings.extra)
         await container.start(self.settings.python, environ, str(self.manifest.folder))
 
-    async def _evict(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2))
-            for pool in self.pools.values():
-                pool.evict(loop.time() - self.settings.idle_seconds)
+    def _evict(self) -> None:
+        before = asyncio.get_running_loop().time() - self.settings.idle_seconds
+        for pool in self.pools.values():
+            pool.evict(before)
 
-    async def _enforce_memory(self) -> None:
-        while True:
-            await asyncio.sleep(self.MEMORY_SECONDS)
-            for pool in self.pools.values():
-                for container in pool.containers:
-                    if container.busy and container.process.resident() > container.function.memory_size * 1024:
-                        container.process.kill()
+    def _enforce_memory(self) -> None:
+        for pool in self.pools.values():
+            for container in pool.containers:
+                if container.busy and container.process.resident() > container.function.memory_size * 1024:
+                    container.process.kill()
 
 
 async def _drained(pool: Pool) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
+from emulator.containers.tasks import Tasks
 from emulator.gateway import payload_v2_event
 from emulator.gateway.apis import Api, HttpApi, RestApi
 from emulator.gateway.authorizers import Authorizers
@@ -36,6 +37,7 @@ class Gateway:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._bodies = Bodies()
+        self._calls = Tasks()
         self._take(project.manifest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +107,7 @@ class Gateway:
         call = self._project.functions.invoke(route.function, event, request.trace_id)
         if route.function.timeout < limit:
             return await call
-        task = asyncio.ensure_future(call)
+        task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
         return task.result() if done else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.manifest import known_keys, yaml_reader
+from emulator.manifest import environment, known_keys, yaml_reader
 from emulator.manifest.document import ManifestError, Where
 from emulator.manifest.model import Function, Manifest
 from emulator.manifest.resolver import Resolver
@@ -129,11 +129,18 @@ class _Loader:
             memory_size=section.integer(
                 "memorySize", provider.integer("memorySize", DEFAULT_MEMORY, 128, MAX_MEMORY), 128, MAX_MEMORY
             ),
-            environment={**self.environment, **self._environment(section)},
+            environment=self._function_environment(section),
             region=self.region,
             runtime=section.string("runtime", provider.string("runtime", "python3.13")),
             line=section.where.line,
         )
+
+    def _function_environment(self, section: Section) -> dict[str, str]:
+        values = {**self.environment, **self._environment(section)}
+        if (size := environment.total_size(values)) > environment.TOTAL_LIMIT:
+            message = f"the environment has {size} bytes; AWS allows {environment.TOTAL_LIMIT}"
+            self.resolver.warn(message, section.where.at("environment"))
+        return values
 
     def _environment(self, section: Section) -> dict[str, str]:
         raw = section.data.get("environment") or {}
@@ -147,7 +154,18 @@ class _Loader:
                 raise section.error("an environment variable cannot be a list", "environment", name)
             elif value is not None:
                 values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+            self._check_variable(section, name, values.get(name, ""))
         return values
+
+    def _check_variable(self, section: Section, name: str, value: str) -> None:
+        if problem := environment.fault(name, value):
+            raise section.error(problem, "environment", name)
+        if environment.refused_name(name):
+            self.resolver.warn(
+                f"AWS refuses {name!r} as a variable's name: "
+                f"it must begin with a letter, and have two or more letters, digits and underscores",
+                section.where.at("environment", name),
+            )
 
     def _placeholder(self, section: Section, name: str, value: dict[str, Any]) -> str:
         """What stands for a value that only CloudFormation knows."""

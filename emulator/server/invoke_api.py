@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import json
@@ -13,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from emulator.containers import Fault, Outcome
+from emulator.containers import Fault, Outcome, stamp
+from emulator.containers.tasks import Tasks
 from emulator.gateway.bodies import MAX_BODY
 from emulator.manifest.account import arn
 from emulator.manifest.model import Function
 from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.service import ids
-from emulator.service.logs import stamp
 from emulator.service.project import Project
 
 PREFIX = "/2015-03-31/functions"
@@ -49,7 +48,7 @@ class InvokeApi:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.functions = project.functions
-        self.background: set[asyncio.Task[Outcome]] = set()
+        self.background = Tasks()
 
     def routes(self) -> list[Route]:
         """The routes of the API."""
@@ -75,9 +74,7 @@ class InvokeApi:
         headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": "$LATEST"}
         call = self._call(function, payload, context, request_id)
         if kind == "Event":
-            task = asyncio.ensure_future(call)
-            self.background.add(task)
-            task.add_done_callback(self.background.discard)
+            self.background.start(call)
             return Response(status_code=202, headers=headers)
         outcome = await call
         if outcome.fault is Fault.THROTTLED:
@@ -112,8 +109,7 @@ class InvokeApi:
 
     async def drain(self) -> None:
         """Let the asynchronous invocations finish."""
-        if self.background:
-            await asyncio.wait(self.background)
+        await self.background.wait()
 
     def _function(self, request: Request) -> Function:
         self.project.refresh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import deque
@@ -23,6 +24,8 @@ class Entry:
     function: Function
     request_id: str
     fault: Fault | None
+    error: bytes
+    """The error object of an invocation that timed out, as JSON; its message is in the log too."""
     output: bytes
     duration: float
     init: float | None
@@ -54,7 +57,7 @@ class Entry:
 
     def _fault(self) -> str:
         if self.fault is Fault.TIMED_OUT:
-            return f"{stamp(self.epoch)} {self.request_id} Task timed out after {self.function.timeout:.2f} seconds\n"
+            return f"{json.loads(self.error)['errorMessage']}\n"
         if self.fault is Fault.EXITED:
             return f"RequestId: {self.request_id} Error: Runtime exited\n"
         return ""
@@ -84,6 +87,7 @@ class LogBook:
             function,
             request_id,
             outcome.fault,
+            outcome.payload if outcome.fault is Fault.TIMED_OUT else b"",
             outcome.log,
             outcome.duration,
             outcome.init,
@@ -106,8 +110,3 @@ class LogBook:
             for entry in self.entries
             if entry.number > number and (name is None or name in (entry.function.name, entry.function.full_name))
         ]
-
-
-def stamp(epoch: float) -> str:
-    """A time as Lambda's log has it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch)) + f".{int(epoch * 1000) % 1000:03d}Z"

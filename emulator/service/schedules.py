@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 import uuid
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from emulator.containers import Outcome
+from emulator.containers.tasks import Tasks
 from emulator.manifest import cron
 from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.model import Manifest, Schedule
@@ -28,24 +28,22 @@ class Schedules:
         self.functions = functions
         self.console = console
         self.known: dict[str, Schedule] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._running: set[asyncio.Future[Outcome]] = set()
+        self._followers = Tasks()
+        self._runs = Tasks()
 
     def start(self, manifest: Manifest) -> None:
         """Follow the schedules of this manifest, and those of no other."""
-        for task in self._tasks:
-            task.cancel()
+        self._followers.cancel()
         self.known = {schedule.name: schedule for schedule in manifest.schedules}
-        enabled = [schedule for schedule in manifest.schedules if schedule.enabled]
-        self._tasks = [asyncio.get_running_loop().create_task(self._follow(schedule)) for schedule in enabled]
+        for schedule in manifest.schedules:
+            if schedule.enabled:
+                self._followers.start(self._follow(schedule))
 
     async def stop(self) -> None:
-        """Call nothing any more."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        """Call nothing any more, and let the calls that are under way finish."""
+        self._followers.cancel()
+        await self._followers.wait()
+        await self._runs.wait()
 
     async def run(self, schedule: Schedule) -> Outcome:
         """Call a schedule's function now."""
@@ -64,9 +62,7 @@ class Schedules:
             while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
                 await asyncio.sleep(min(left, LONGEST_SLEEP))
             # Called beside the clock: a slow function does not shift its next time.
-            task = asyncio.ensure_future(self.run(schedule))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._runs.start(self.run(schedule))
             due = expression.after(due)
 
 

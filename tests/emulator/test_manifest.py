@@ -187,9 +187,9 @@ def test_events_that_nothing_sends_are_noted(tmp_path: Path) -> None:
 
 
 def test_what_only_cloudformation_knows_becomes_a_placeholder(tmp_path: Path) -> None:
-    text = "service: s\nprovider:\n  environment:\n    A: !Ref Table\n    B: {'Fn::GetAtt': [T, Arn]}\n"
+    text = "service: s\nprovider:\n  environment:\n    TABLE: !Ref Table\n    ARN: {'Fn::GetAtt': [T, Arn]}\n"
     manifest = read(tmp_path, text + "functions: {one: {handler: a.b}}\n")
-    assert manifest.functions["one"].environment == {"A": "<Ref:Table>", "B": "<Fn::GetAtt:T.Arn>"}
+    assert manifest.functions["one"].environment == {"TABLE": "<Ref:Table>", "ARN": "<Fn::GetAtt:T.Arn>"}
     assert [warning.split(": ")[0].rpartition(":")[2] for warning in manifest.warnings] == ["4", "5"]
 
 
@@ -227,3 +227,39 @@ def test_cors_true_means_what_the_framework_means(tmp_path: Path) -> None:
     assert cors is not None
     assert (cors.allowed_origins, cors.allowed_methods) == (("*",), ("OPTIONS", "GET"))
     assert "X-Amz-Date" in cors.allowed_headers
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ('"A=B": x', "'A=B' cannot be the name"),
+        ('"": x', "'' cannot be the name"),
+        ('"NU\\0L": x', "cannot be the name"),
+        ('GOOD: "a\\0b"', "the value has a character"),
+        ("_HANDLER: x", "_HANDLER is reserved"),
+        ("AWS_REGION: x", "AWS_REGION is reserved"),
+        ('"A=B": null', "'A=B' cannot be the name"),
+        ('"A=B": {Ref: Table}', "'A=B' cannot be the name"),
+    ],
+)
+@pytest.mark.parametrize("place", ["provider", "function"])
+def test_a_variable_that_no_process_can_have_is_refused_with_its_line(
+    tmp_path: Path, place: str, variable: str, told: str
+) -> None:
+    text = f"{HEAD[:-1]}\nfunctions:\n  one:\n    handler: app.one\n    environment:\n      FINE: x\n      {variable}\n"
+    if place == "provider":
+        text = f"service: s\nprovider:\n  name: aws\n\n\n  environment:\n    FINE: x\n    {variable}\n"
+        text += "functions:\n  one: {handler: app.one}\n"
+    with pytest.raises(ManifestError) as refused:
+        read(tmp_path, text)
+    assert "serverless.yml:8: " in str(refused.value)
+    assert told in str(refused.value)
+
+
+def test_what_only_aws_refuses_in_an_environment_is_a_warning(tmp_path: Path) -> None:
+    text = GOOD + "    environment:\n      X: one\n      _UNDER: two\n      GOOD_1: three\n"
+    manifest = read(tmp_path, text + f"      LONG: {'x' * 4096}\n")
+    places = [warning.split(" AWS refuses ")[0].rpartition("serverless.yml")[2] for warning in manifest.warnings[:2]]
+    assert places == [":7:", ":8:"]
+    assert [warning for warning in manifest.warnings if "AWS allows 4096" in warning]
+    assert len(manifest.warnings) == 3
