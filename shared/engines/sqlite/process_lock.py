@@ -1,80 +1,77 @@
-"""The lock that makes one process at a time the writer of a SQLite file: fair, with a deadline, never left behind.
+"""The lock that makes one process at a time the writer of a SQLite file: fair, with a deadline, released by death.
 
-The *gate*, a `flock` on a file beside the database, is the lock itself. Who finds it taken stands in *line*: draws a
-ticket and locks that byte of a second file (an open file description lock) for as long as it waits. Who holds the
-lowest locked byte is next, which one question to the kernel tells. The kernel lets go of both when a process dies,
-however it dies, so nobody who is gone is ever waited for.
+The lock itself is a `flock` on a file beside the database, the *gate*. A process that finds the gate locked joins the
+*waiting line*, on a second file, and tries the gate when it is the next in line. The kernel releases both files'
+locks when a process dies, however it dies, so nobody waits for a process that is gone.
 
-Who comes to an open gate while others stand in line joins the line, except within a short *turn* that begins when it
-first got through: handing over costs more than a write, and SQLite keeps its page cache only while nobody else wrote.
+A process that finds the gate open while others wait joins the line too, except during its *turn*: a few milliseconds
+that begin when it gets the gate. Each change of the writer costs more than a write, and SQLite keeps its page cache
+only while no other process writes.
 
-Waiting is by looking again and not in the kernel. A blocked lock call has no deadline, wakes everybody at once, and
-can be granted to a container that was frozen while it waited. If the next in line leaves an open gate unused for long
-because it was stopped, the others go past it. Only a process stopped while it *holds* the gate stops the others; they
-are told that the database is busy when their time is up.
+A process waits by polling, not inside the kernel. A blocking lock call has no deadline, wakes every waiter at once,
+and can be granted to a container that was frozen while it waited. When the next in line does not take an open gate
+because it was stopped, the others overtake it after a while. Only a process that is stopped while it *holds* the gate
+stops the others: their `acquire` returns False at its deadline.
 """
 
 import fcntl
 import os
-import struct
 import time
 import weakref
 
 from shared import clock
+from shared.engines.sqlite.waiting_line import open_line
 
-_TURN = 0.003  # seconds from first getting through that others in line may be left waiting
-_NEXT_PAUSE = 0.000_01  # seconds between two looks of the next in line; the kernel adds some 60 µs
-_PAUSE = 0.001  # seconds between two looks of those behind
-_PATIENCE = 0.1  # seconds after which the line's order gives way to an open gate
+TURN_SECONDS = 0.003
+"""How long a process that got the gate may come back without joining the line."""
+OVERTAKE_SECONDS = 0.1
+"""How long a process waits before it tries an open gate although it is not the next in line."""
+_NEXT_PAUSE = 0.000_01  # seconds between two attempts of the next in line; the kernel adds some 60 µs
+_PAUSE = 0.001  # seconds between two attempts of the others
 
 _MARK = b"Keep this file beside its database: it shows that there is one. Delete both or neither.\n"
 
-_COUNTER = struct.Struct("q")  # at the start of the line's file: the next ticket
-_FIRST_TICKET = 64  # behind the counter
-_LOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length (0: to the end), process
-_UNLOCKED = struct.pack("h", fcntl.F_UNLCK)
-
 
 class ProcessLock:
-    """Not reentrant and not for several threads at once: the single writer's queue stands in front of it."""
+    """Not reentrant, and for one thread at a time: the single writer's queue ensures that."""
 
     def __init__(self, database: str) -> None:
         """Open (and create) the lock files beside `database`; raises `OSError`."""
         self._turn_began = 0.0
-        self._gate = _open(database + "-lock")
+        self._gate = os.open(database + "-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._line = _open(database + "-line")
+            self._line = open_line(database + "-line")
         except OSError:
             os.close(self._gate)
             raise
         _open_locks.add(self)
 
     def acquire(self, deadline: float) -> bool:
-        """Take the lock; False when `deadline` (on `clock.elapsed`) came first. A past deadline makes one attempt."""
+        """Take the lock; False when `deadline` (on `clock.elapsed`) passed first. At least one attempt is made."""
         now = clock.elapsed()
-        if now - self._turn_began < _TURN:
+        if now - self._turn_began < TURN_SECONDS:
             if self._try_gate():
                 return True
-        elif not self._waits_before() and self._try_gate():
+        elif self._line.is_empty() and self._try_gate():
             self._turn_began = now
             return True
-        return self._stand_in_line(deadline)
+        return self._wait_in_line(deadline)
 
     def release(self) -> None:
-        """Let somebody else through."""
+        """Let another process take the lock."""
         fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def mark(self) -> None:
-        """Note, once the database was made, that a missing or empty one is a loss and not a beginning."""
+        """Record that the database was created: from now on a missing or empty database file means that it was lost."""
         os.pwrite(self._gate, _MARK, 0)
 
     def close(self) -> None:
-        """Give up the files; a lock that is held goes with them."""
+        """Close the lock files, which releases the lock; closing twice is fine."""
         _open_locks.discard(self)
-        for descriptor in (self._gate, self._line):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._gate = self._line = -1
+        gate, self._gate = self._gate, -1
+        if gate >= 0:
+            os.close(gate)
+        self._line.close()
 
     def _try_gate(self) -> bool:
         try:
@@ -83,58 +80,30 @@ class ProcessLock:
             return False
         return True
 
-    def _stand_in_line(self, deadline: float) -> bool:
+    def _wait_in_line(self, deadline: float) -> bool:
         joined = clock.elapsed()
-        ticket = self._draw_ticket()
+        self._line.join()
         try:
             while True:
-                is_next = not self._waits_before(ticket)
+                is_next = self._line.is_next()
                 now = clock.elapsed()
-                if (is_next or now - joined > _PATIENCE) and self._try_gate():
+                if (is_next or now - joined > OVERTAKE_SECONDS) and self._try_gate():
                     self._turn_began = now
                     return True
                 if now >= deadline:
                     return False
                 time.sleep(_NEXT_PAUSE if is_next else _PAUSE)
         finally:
-            self._set(fcntl.F_UNLCK, ticket)
-
-    def _draw_ticket(self) -> int:
-        """Lock the byte behind the last one in line; two that read the same counter end up one behind the other."""
-        counter = os.pread(self._line, _COUNTER.size, 0)
-        ticket = _COUNTER.unpack(counter)[0] if len(counter) == _COUNTER.size else _FIRST_TICKET
-        while not self._set(fcntl.F_WRLCK, ticket):
-            ticket += 1
-        os.pwrite(self._line, _COUNTER.pack(ticket + 1), 0)
-        return int(ticket)
-
-    def _set(self, kind: int, ticket: int) -> bool:
-        try:
-            fcntl.fcntl(self._line, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, ticket, 1, 0))
-        except BlockingIOError:
-            return False
-        return True
-
-    def _waits_before(self, ticket: int | None = None) -> bool:
-        """Whether somebody in another process stands in line, before this ticket."""
-        if ticket == _FIRST_TICKET:
-            return False
-        length = 0 if ticket is None else ticket - _FIRST_TICKET
-        question = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FIRST_TICKET, length, 0)
-        return fcntl.fcntl(self._line, fcntl.F_OFD_GETLK, question)[:2] != _UNLOCKED
+            self._line.leave()
 
 
 _open_locks: "weakref.WeakSet[ProcessLock]" = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
-    # A forked child shares the parent's open files, and so would keep the parent's lock alive after its death.
+    # A forked child shares the parent's open files, and so would keep the parent's lock after the parent's death.
     for lock in list(_open_locks):
         lock.close()
 
 
 os.register_at_fork(after_in_child=_close_in_child)
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
