@@ -23,6 +23,9 @@ from emulator.containers.workers import Settings
 from emulator.manifest.loader import Source
 
 Host = Annotated[str, typer.Option(help="Address to listen on; from beyond this machine everybody could call.")]
+AllowHost = Annotated[
+    list[str], typer.Option(help="A name besides localhost by which the Lambda API and the logs may be asked for.")
+]
 MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for one function.")]
 QueueSeconds = Annotated[float, typer.Option(min=0, help="How long a request waits for a free one, before 429.")]
 IdleSeconds = Annotated[float, typer.Option(min=0.1, help="After how long without a request a process ends.")]
@@ -36,6 +39,7 @@ cli = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def serve(
     context: typer.Context,
     host: Host = "127.0.0.1",
+    allow_host: AllowHost = [],  # noqa: B006
     port: Port = 8080,
     manifest: ManifestPath = MANIFEST,
     stage: Stage = None,
@@ -76,7 +80,7 @@ def serve(
     from emulator.cli.serve import serve_until_stopped
 
     runtime = options.Runtime.INLINE if inline else runtime
-    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings)
+    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings, allow_host)
 
 
 cli.command("invoke")(commands.invoke)

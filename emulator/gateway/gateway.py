@@ -45,8 +45,8 @@ class Gateway:
         path = scope["raw_path"].decode("latin-1")
         try:
             response, route = await self._answer(scope, path, receive)
-        except ClientGoneError:
-            return
+        except ClientGoneError:  # or a client that is only slow: it reads the answer
+            response, route = error_response(408, "Request Timeout"), None
         await reply(scope, send, response)
         elapsed = (time.perf_counter() - begun) * 1000
         name = route.function.name if route else ""

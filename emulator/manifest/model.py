@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emulator.manifest.account import arn
+from emulator.manifest.account import ACCOUNT_ID, arn
 
 ApiKind = Literal["httpApi", "http"]
+
+
+QUALIFIER = "$LATEST"
+"""The only version of every function."""
+_FUNCTION_NAME = re.compile(
+    r"(?:arn:aws:lambda:(?P<region>[^:]+):(?=\d+:function:))?"
+    r"(?:(?P<account>\d+):function:)?(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +134,15 @@ class Manifest:
         return self.path.parent
 
     def function(self, name: str) -> Function | None:
-        """A function by its short name, full name, ARN or partial ARN, with or without a qualifier."""
-        if name.startswith("arn:"):
-            name = ":".join(name.split(":")[6:])
-        elif ":function:" in name:
-            name = name.split(":function:", 1)[1]
-        name = name.split(":", 1)[0]
-        if name in self.functions:
-            return self.functions[name]
-        return next((one for one in self.functions.values() if one.full_name == name), None)
+        """A function by its short name, full name, ARN or partial ARN, with or without a qualifier.
+
+        There is one region, one account and one version of each function; any other names no function.
+        """
+        found = _FUNCTION_NAME.fullmatch(name)
+        if found is None or found["account"] not in (None, ACCOUNT_ID) or found["qualifier"] not in (None, QUALIFIER):
+            return None
+        if found["region"] not in (None, self.region):
+            return None
+        if found["name"] in self.functions:
+            return self.functions[found["name"]]
+        return next((one for one in self.functions.values() if one.full_name == found["name"]), None)

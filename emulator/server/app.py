@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from emulator.gateway.bodies import ClientGoneError
 from emulator.gateway.gateway import Gateway
 from emulator.manifest.document import ManifestError
 from emulator.server import invoke_api, management
+from emulator.server.access import Access
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.service.project import Project
@@ -23,22 +26,37 @@ OWN = (invoke_api.PREFIX, management.PREFIX)
 
 
 class Application:
-    """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan."""
+    """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan.
 
-    def __init__(self, project: Project, gateway: Gateway) -> None:
+    The emulator's own routes answer for a loopback host and for `hosts` only, and to no web page of another origin.
+    """
+
+    def __init__(self, project: Project, gateway: Gateway, hosts: Iterable[str] = ()) -> None:
         self.project = project
         self.gateway = gateway
+        self.access = Access(hosts)
         self.invoke_api = InvokeApi(project)
         self.starlette = Starlette(
             lifespan=self._lifespan,
             routes=[*self.invoke_api.routes(), *Management(project).routes()],
-            exception_handlers={ServiceError: _service_error, ManifestError: _manifest_error},
+            exception_handlers={
+                ServiceError: _service_error,
+                ManifestError: _manifest_error,
+                ClientGoneError: _client_gone,
+            },
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and not scope["path"].startswith(OWN):
             return self.gateway(scope, receive, send)
+        if scope["type"] != "lifespan" and (reason := self.access.refusal(Headers(scope=scope))):
+            return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
         return self.starlette(scope, receive, send)
+
+    def begin_stop(self) -> None:
+        """The emulator is asked to stop: clients that are still sending a body have one more second."""
+        self.gateway.begin_stop()
+        self.invoke_api.bodies.shorten_deadlines()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
@@ -59,3 +77,7 @@ async def _service_error(_: Request, error: Exception) -> Response:
 
 async def _manifest_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"Type": "Service", "Message": str(error)}, 500, {"x-amzn-ErrorType": "ServiceException"})
+
+
+async def _client_gone(_: Request, error: Exception) -> Response:
+    return JSONResponse({"message": "Request Timeout"}, 408, {"connection": "close"})

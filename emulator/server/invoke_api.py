@@ -14,16 +14,19 @@ from starlette.routing import Route
 
 from emulator.containers import Fault, Outcome, stamp
 from emulator.containers.tasks import Tasks
-from emulator.gateway.bodies import MAX_BODY
+from emulator.gateway.bodies import Bodies
 from emulator.manifest.account import arn
-from emulator.manifest.model import Function
+from emulator.manifest.model import QUALIFIER, Function
 from emulator.runtime.handlers import MAX_PAYLOAD
+from emulator.server.secrets import masked
 from emulator.service import ids
 from emulator.service.project import Project
 
 PREFIX = "/2015-03-31/functions"
 MAX_EVENT_PAYLOAD = 1_048_576
 """Lambda's limit for asynchronous invocations, in bytes."""
+MAX_CLIENT_CONTEXT = 3583
+"""Lambda's limit for a client context, in characters of its Base64 form."""
 
 
 class ServiceError(Exception):
@@ -48,6 +51,7 @@ class InvokeApi:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.functions = project.functions
+        self.bodies = Bodies()
         self.background = Tasks()
 
     def routes(self) -> list[Route]:
@@ -66,12 +70,12 @@ class InvokeApi:
         kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
         if kind not in ("RequestResponse", "Event", "DryRun"):
             raise ServiceError(400, "InvalidParameterValueException", f"{kind!r} is not an invocation type")
-        payload = await _payload(request, MAX_EVENT_PAYLOAD if kind == "Event" else MAX_PAYLOAD)
+        payload = await self._payload(request, MAX_EVENT_PAYLOAD if kind == "Event" else MAX_PAYLOAD)
         context = _client_context(request.headers.get("x-amz-client-context", ""))
         if kind == "DryRun":
             return Response(status_code=204)
         request_id = ids.invocation()
-        headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": "$LATEST"}
+        headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": QUALIFIER}
         call = self._call(function, payload, context, request_id)
         if kind == "Event":
             self.background.start(call)
@@ -115,44 +119,43 @@ class InvokeApi:
         self.project.refresh()
         name = request.path_params["name"]
         function = self.project.manifest.function(name)
+        if request.query_params.get("Qualifier", QUALIFIER) != QUALIFIER:
+            function = None
         if function is None:
             full = name if name.startswith("arn:") else arn("lambda", self.project.manifest.region, f"function:{name}")
             raise ServiceError(404, "ResourceNotFoundException", f"Function not found: {full}")
         return function
 
-
-async def _payload(request: Request, limit: int) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= MAX_BODY:
-            parts.append(part)
-    if size > limit:
-        message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
-        raise ServiceError(413, "RequestTooLargeException", message)
-    payload = b"".join(parts)
-    if not payload:
-        return b"{}"
-    try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        message = f"Could not parse request body into json: {error}"
-        raise ServiceError(400, "InvalidRequestContentException", message) from None
-    return payload
+    async def _payload(self, request: Request, limit: int) -> bytes:
+        payload = await self.bodies.read(request.scope["headers"], request.receive)
+        if payload is None or len(payload) > limit:
+            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            raise ServiceError(413, "RequestTooLargeException", message)
+        if not payload:
+            return b"{}"
+        try:
+            json.loads(payload)
+        except (ValueError, RecursionError) as error:
+            message = f"Could not parse request body into json: {error}"
+            raise ServiceError(400, "InvalidRequestContentException", message) from None
+        return payload
 
 
 def _client_context(header: str) -> str:
     """The client context as JSON on one line, from its base64 header."""
     if not header:
         return ""
+    if len(header) > MAX_CLIENT_CONTEXT:
+        message = f"Client context must be at most {MAX_CLIENT_CONTEXT} bytes of Base64."
+        raise ServiceError(400, "InvalidRequestContentException", message)
     try:
         context = json.loads(base64.b64decode(header, validate=True))
-    except (binascii.Error, ValueError):
-        context = None
-    if not isinstance(context, dict):
-        message = "Client context must be a valid Base64-encoded JSON object."
-        raise ServiceError(400, "InvalidRequestContentException", message)
-    return json.dumps(context)
+        if isinstance(context, dict):
+            return json.dumps(context)
+    except (binascii.Error, ValueError, RecursionError):
+        pass
+    message = "Client context must be a valid Base64-encoded JSON object."
+    raise ServiceError(400, "InvalidRequestContentException", message)
 
 
 def _configuration(function: Function) -> dict[str, Any]:
@@ -167,8 +170,8 @@ def _configuration(function: Function) -> dict[str, Any]:
         "Timeout": function.timeout,
         "MemorySize": function.memory_size,
         "LastModified": stamp(time.time()).replace("Z", "+0000"),
-        "Version": "$LATEST",
-        "Environment": {"Variables": dict(function.environment)},
+        "Version": QUALIFIER,
+        "Environment": {"Variables": {name: masked(name, value) for name, value in function.environment.items()}},
         "PackageType": "Zip",
         "Architectures": ["x86_64"],
         "State": "Active",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -9,6 +11,7 @@ from starlette.routing import Route
 from emulator.service.project import Project
 
 PREFIX = "/_emulator"
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Management:
@@ -47,8 +50,8 @@ class Management:
     async def logs(self, request: Request) -> Response:
         """The log after entry number `after`, of one function or of all."""
         after = request.query_params.get("after", "0")
-        if not after.isdecimal():
-            return JSONResponse({"message": "after must be a number"}, 400)
+        if not _NUMBER.fullmatch(after):
+            return JSONResponse({"message": "after must be a whole number of at most 18 digits"}, 400)
         book = self.project.functions.logs
         entries = book.since(int(after), request.query_params.get("function"))
         lines = [{"number": entry.number, "function": entry.function.name, "text": entry.text()} for entry in entries]

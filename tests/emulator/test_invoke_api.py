@@ -36,7 +36,10 @@ def client(emulator: Emulator) -> Iterator[Any]:
     client.close()
 
 
-@pytest.mark.parametrize("name", ["context", "conformance-dev-context", ARN, f"{ARN}:live", "context:$LATEST"])
+@pytest.mark.parametrize(
+    "name",
+    ["context", "conformance-dev-context", ARN, f"{ARN}:$LATEST", "context:$LATEST", "123456789012:function:context"],
+)
 def test_a_function_answers_to_its_names(client: Any, name: str) -> None:
     answer = client.invoke(FunctionName=name, Payload=b"{}")
     assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
@@ -46,10 +49,61 @@ def test_a_function_answers_to_its_names(client: Any, name: str) -> None:
     assert told["aws_request_id"] == answer["ResponseMetadata"]["RequestId"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"FunctionName": f"{ARN}:live"},
+        {"FunctionName": "context:7"},
+        {"FunctionName": "context", "Qualifier": "live"},
+        {"FunctionName": ARN.replace("123456789012", "210987654321")},
+        {"FunctionName": "210987654321:function:context"},
+        {"FunctionName": ARN.replace("eu-west-1", "us-east-1")},
+    ],
+)
+def test_a_foreign_account_or_region_or_an_unknown_qualifier_names_no_function(
+    client: Any, arguments: dict[str, str]
+) -> None:
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.invoke(**arguments)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_function(**arguments)
+
+
 def test_a_qualifier_and_a_client_context(client: Any) -> None:
     context = base64.b64encode(json.dumps({"custom": {"a": "ü\n"}}).encode()).decode()
     answer = client.invoke(FunctionName="context", Qualifier="$LATEST", ClientContext=context)
     assert json.loads(answer["Payload"].read())["client_context"] == {"a": "ü\n"}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [json.dumps({"custom": "\u4e2d" * 11_000}).encode(), b"[" * 40_000, b"[" * 2_600, b'{"a":' * 530],
+    ids=["long", "long and deep", "deep", "deep object"],
+)
+def test_a_client_context_that_is_too_long_or_too_deep_is_refused(
+    client: Any, emulator: Emulator, context: bytes
+) -> None:
+    tracebacks = emulator.output().count("Traceback")
+    with pytest.raises(client.exceptions.InvalidRequestContentException):
+        client.invoke(FunctionName="context", ClientContext=base64.b64encode(context).decode())
+    assert emulator.output().count("Traceback") == tracebacks
+
+
+def test_the_longest_client_context_that_is_not_ascii_arrives(client: Any) -> None:
+    custom = "\u4e2d" * 880
+    context = base64.b64encode(json.dumps({"custom": custom}, ensure_ascii=False).encode()).decode()
+    answer = client.invoke(FunctionName="context", ClientContext=context)
+    assert json.loads(answer["Payload"].read())["client_context"] == custom
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_payload_is_no_error(client: Any, emulator: Emulator) -> None:
+    tracebacks = emulator.output().count("Traceback")
+    head = b"POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+    with emulator.connect() as leaving:
+        leaving.sendall(head + b'{"half":')
+    for _ in range(3):
+        client.invoke(FunctionName="echo", Payload=b"{}")
+    assert emulator.output().count("Traceback") == tracebacks
 
 
 def test_any_json_is_an_event(client: Any) -> None:
