@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make run` starts the emulator, `make test` checks everything.
+# `make run` starts the emulator, `make test` checks everything. Both install what they need into .venv first.
 PYTHON ?= python3
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
@@ -12,13 +12,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .PHONY: help run test lint types imports format bench proof package clean
 .DEFAULT_GOAL := help
 
-help:  ## Show what there is
+help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
 	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
 
-test: .venv/test.stamp lint types imports  ## Lint, types, import rules, all tests (JOBS=4 processes)
+test: .venv/test.stamp lint types imports  ## Run the linter, type checker, import rules and all tests (JOBS=4 processes)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 lint: .venv/test.stamp
@@ -31,22 +31,22 @@ types: .venv/test.stamp
 imports: .venv/test.stamp
 	@$(BIN)/lint-imports
 
-format: .venv/test.stamp  ## Rewrite the code as the linter wants it
+format: .venv/test.stamp  ## Format the code and apply the linter's fixes
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/bench.stamp  ## Measure, side by side in one run; tables, pictures and numbers in bench-results/
+bench: .venv/bench.stamp  ## Measure the service and comparable libraries; results in bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-proof: .venv/test.stamp  ## Ten minutes of random calls on both engines, with kills; check every promise (PROOF="--engine sqlite")
+proof: .venv/test.stamp  ## Make random calls for ten minutes on both engines, kill processes, check every guarantee (PROOF="--engine sqlite")
 	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
 
-# Files go into the zip with the modes they have here, and Lambda reads them as somebody else: hence the umask.
-package: node_modules/.wheels.stamp | $(BIN)/python  ## Build the zip that deploys (STAGE=dev; needs npm)
+# The zip keeps file modes, and Lambda reads the files as another user: so the umask lets everybody read them.
+package: node_modules/.wheels.stamp | $(BIN)/python  ## Build the zip for a deployment (STAGE=dev; needs npm)
 	@umask 022; PATH="$(abspath $(BIN)):$$PATH" node_modules/.bin/osls package --stage $(STAGE)
 	@echo "$(ZIP): $$(($$(wc -c < $(ZIP)) / 1024)) KiB"
 
-clean:  ## Remove the virtual environment, node_modules and every cache (no database)
+clean:  ## Remove the virtual environment, node_modules and every cache, but no database
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
 	@rm -rf node_modules .serverless
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -79,7 +79,7 @@ node_modules/.stamp: package.json package-lock.json
 	@npm ci --engine-strict --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
 	@touch $@
 
-# The plugin keeps the wheels' content by the names of the requirements alone, whatever else the settings say.
+# The plugin's cache depends only on the names of the requirements, not on the other settings: so empty it on each change.
 node_modules/.wheels.stamp: serverless.yml functions/requirements.txt node_modules/.stamp
 	@rm -rf node_modules/.cache/python-requirements
 	@touch $@
