@@ -13,9 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.gateway import payload_v2_event
+from emulator.gateway import authorizers, payload_v2_event
 from emulator.gateway.apis import Api, HttpApi, RestApi
-from emulator.gateway.authorizers import Authorizers
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.request import HEADER_LIMIT, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
@@ -58,7 +57,7 @@ class Gateway:
 
     def _take(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._authorizers = Authorizers(self._project.functions, manifest.region)
+        self._authorizers = authorizers.of_manifest(manifest, self._project.functions)
         self._http: Api = HttpApi(manifest)
         self._rest = RestApi(manifest)
 
@@ -82,7 +81,7 @@ class Gateway:
 
     async def _serve(self, api: Api, match: Match, scope: Scope, receive: Receive) -> Response:
         route, parameters = match
-        manifest, authorizers = self._manifest, self._authorizers  # of the route, whatever is read meanwhile
+        by_name = self._authorizers  # of this route's manifest, which may change while the body arrives
         body = await self._bodies.read(scope["headers"], receive)
         if body is None:
             return too_large()
@@ -91,7 +90,7 @@ class Gateway:
         if route.authorizer:
             # Authorizers have a payload format of their own, whatever the function's is.
             asked = event if "routeKey" in event else payload_v2_event.http_api(request, route, parameters)
-            verdict = await authorizers.ask(route, manifest.authorizers[route.authorizer], asked)
+            verdict = await by_name[route.authorizer].ask(route, asked)
             if isinstance(verdict, Response):
                 return verdict
             event["requestContext"]["authorizer"] = verdict

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +16,11 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from tests.emulator.harness import Emulator, running, write_service
+from emulator.gateway import expiring_cache
+from emulator.gateway.expiring_cache import ExpiringCache
+from tests.emulator.harness import ROOT, Emulator, running, write_service
 
 MANIFEST = """
 service: guarded
@@ -69,9 +73,11 @@ def echo(event, context):
     return {"authorizer": event["requestContext"]["authorizer"], "body": event.get("body")}
 """
 
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+
 
 class Issuer(http.server.BaseHTTPRequestHandler):
-    """Publishes one key, as identity providers do."""
+    """Publishes keys, as identity providers do; most of these are of no use here."""
 
     document: dict[str, Any] = {}  # noqa: RUF012
 
@@ -97,7 +103,16 @@ def issuer(key: rsa.RSAPrivateKey) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
         url = f"http://127.0.0.1:{server.server_address[1]}"
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-        Issuer.document = {"jwks_uri": f"{url}/keys", "keys": [{**public, "kid": "one", "use": "sig"}]}
+        keys = [
+            {**public, "use": "sig"},
+            {"kid": "malformed", "kty": "RSA", "n": 5},
+            "no key",
+            {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key())), "kid": "curve"},
+            {**public, "kid": "encryption", "use": "enc"},
+            {**public, "kid": "pinned", "alg": "RS512"},
+            {**public, "kid": "one", "use": "sig"},
+        ]
+        Issuer.document = {"jwks_uri": f"{url}/keys", "keys": keys}
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield url
@@ -261,6 +276,73 @@ def test_a_forged_token_stays_out(guarded: Emulator, issuer: str, key: rsa.RSAPr
         assert guarded.request("POST", "/token", b"", [bearer(token)]).status == 401, token
     assert guarded.request("POST", "/token", b"").status == 401
     assert guarded.request("POST", "/token", b"", [("Authorization", good)]).status == 200
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
+def test_every_algorithm_with_rsa_is_accepted(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey, algorithm: str
+) -> None:
+    token = jwt.encode(claims(issuer), key, algorithm, {"kid": "one"})
+    assert guarded.request("POST", "/token", b"", [bearer(token)]).status == 200
+
+
+def test_elliptic_curves_are_refused_as_api_gateway_refuses_them(guarded: Emulator, issuer: str) -> None:
+    token = jwt.encode(claims(issuer), EC_KEY, "ES256", {"kid": "curve"})
+    answer = guarded.request("POST", "/token", b"", [bearer(token)])
+    assert answer.status == 401
+    assert "the algorithm 'ES256' is not among RS256" in (answer.header("www-authenticate") or "")
+
+
+@pytest.mark.parametrize(
+    ("kid", "algorithm", "status"), [("pinned", "RS512", 200), ("pinned", "RS256", 401), ("encryption", "RS256", 401)]
+)
+def test_a_key_is_good_for_what_its_issuer_says(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey, kid: str, algorithm: str, status: int
+) -> None:
+    token = jwt.encode(claims(issuer), key, algorithm, {"kid": kid})
+    assert guarded.request("POST", "/token", b"", [bearer(token)]).status == status
+
+
+def test_a_key_id_from_a_token_cannot_leave_the_challenges_quotes(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey
+) -> None:
+    token = jwt.encode(claims(issuer), key, "RS256", {"kid": 'x", error="none'})
+    challenge = guarded.request("POST", "/token", b"", [bearer(token)]).header("www-authenticate") or ""
+    assert challenge.count('"') == 6
+
+
+def test_client_id_counts_where_a_token_has_no_audience(guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey) -> None:
+    for told, status in (({"client_id": "other"}, 200), ({"client_id": "elsewhere"}, 401)):
+        token = jwt.encode(claims(issuer, aud=None, **told), key, "RS256", {"kid": "one"})
+        assert guarded.request("POST", "/token", b"", [bearer(token)]).status == status
+
+
+def test_tokens_cost_no_import_where_no_authorizer_checks_them() -> None:
+    code = "import sys, emulator.cli.serve; print([name for name in ('jwt', 'cryptography') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout == b"[]\n"
+
+
+def test_expired_answers_leave_the_memory_and_a_repeated_one_counts_anew() -> None:
+    now = 0.0
+    cache: ExpiringCache[str, int] = ExpiringCache(10, lambda: now)
+    cache.put("a", 1)
+    now = 6.0
+    cache.put("b", 2)
+    cache.put("a", 3)
+    now = 15.9
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (3, 2, None)
+    now = 16.0
+    assert (cache.get("a"), len(cache)) == (None, 2)
+    cache.put("d", 4)
+    assert (cache.get("d"), len(cache)) == (4, 1)
+
+
+def test_the_oldest_answers_beyond_the_limit_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiring_cache, "LIMIT", 2)
+    cache: ExpiringCache[str, int] = ExpiringCache(10)
+    for number, name in enumerate("abc"):
+        cache.put(name, number)
+    assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (None, 1, 2, 2)
 
 
 @pytest.mark.parametrize(("scope", "status"), [("read learn", 200), (["teach"], 200), ("read", 403), (None, 403)])
