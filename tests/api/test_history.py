@@ -5,6 +5,7 @@ import json
 import pytest
 
 from shared import environment
+from shared.paging import row_bytes
 from tests.conftest import (
     NOBODYS_ID,
     RESPONSE_LIMIT,
@@ -196,3 +197,10 @@ def test_every_page_fits_lambdas_response(classroom: Classroom, character: str) 
     answers = list(crawl("history", classroom.id))
     read = [message["id"] for answer in answers for message in answer.body["messages"]]
     assert (read == stored, max(answer.size for answer in answers) <= RESPONSE_LIMIT) == (True, True)
+
+
+def test_a_page_is_filled_to_its_last_byte(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        classroom.say("x")
+    monkeypatch.setattr("shared.database.PAGE_BYTES", 2 * row_bytes('{"text":"x"}'))
+    assert [len(page["messages"]) for page in pages("history", classroom.id)] == [2, 1]

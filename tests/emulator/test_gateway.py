@@ -34,6 +34,14 @@ def test_a_preflight_is_answered_by_the_gateway(emulator: Emulator) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("method", "header"), [("OPTIONS", "Access-Control-Request-Headers"), ("GET", "Access-Control-Request-Method")]
+)
+def test_what_is_no_preflight_reaches_the_function(emulator: Emulator, method: str, header: str) -> None:
+    answer = emulator.request(method, "/any", headers=[ORIGIN, (header, "POST")])
+    assert (answer.status, answer.json["routeKey"]) == (200, "ANY /any")
+
+
 def test_a_strange_origin_is_told_nothing(emulator: Emulator) -> None:
     assert preflight(emulator, "https://elsewhere.example") == {}
     assert emulator.get("/echo", ("Origin", "https://elsewhere.example")).header("access-control-allow-origin") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,9 +50,20 @@ def test_the_event_of_a_rest_api(old: Emulator) -> None:
     headers = [("X-Room", "12"), ("X-Room", "13"), ("User-Agent", "school/1.0"), ("Cookie", "a=1"), ("Accept", "*/*")]
     event = old.get("/prod/pets/a%20b?q=1&q=2+3&r=", *headers).json
     context = event.pop("requestContext")
-    assert event.pop("multiValueHeaders")["X-Room"] == ["12", "13"]
-    given = event.pop("headers")
-    assert (given["X-Room"], given["Cookie"], given["User-Agent"]) == ("13", "a=1", "school/1.0")
+    values, given = event.pop("multiValueHeaders"), event.pop("headers")
+    assert values["X-Room"] == ["12", "13"]
+    assert given == {name: found[-1] for name, found in values.items()}
+    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", given.pop("X-Amzn-Trace-Id"))
+    assert given == {
+        "Accept": "*/*",
+        "Cookie": "a=1",
+        "Host": f"127.0.0.1:{old.port}",
+        "User-Agent": "school/1.0",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Port": str(old.port),
+        "X-Forwarded-Proto": "http",
+        "X-Room": "13",
+    }
     assert event == {
         "resource": "/pets/{id}",
         "path": "/pets/a%20b",
