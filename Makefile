@@ -54,8 +54,11 @@ clean:  ## Remove the virtual environment, node_modules and every cache, but no 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	@test -w . || { echo "$(CURDIR) is not writable, and .venv is to be made there"; exit 1; }
 	@$(PYTHON) -m venv .venv || \
-	  { rm -rf .venv; echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	  { rm -f .venv/bin/python; echo "The virtual environment .venv could not be made, for the reason above"; exit 1; }
 
 .venv/run.stamp: requirements.txt functions/requirements.txt | .venv/bin/python
 	@echo "Installing the emulator's packages into .venv"

@@ -69,8 +69,8 @@ def invoke(
     invocation = Invocation(ids.invocation(), payload)
     outcome = asyncio.run(_once(containers, function, invocation))
     outcome.log = b"" if outcome.shown else outcome.log
-    sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).text())
-    console.write(outcome.payload.decode(errors="replace") + "\n")
+    sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).shown())
+    console.write(console.visible_json(outcome.payload.decode(errors="replace")) + "\n")
     raise typer.Exit(0 if outcome.fault is None else 1)
 
 

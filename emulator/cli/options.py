@@ -17,6 +17,7 @@ from emulator.containers.workers import Settings, WorkerContainers
 from emulator.manifest.document import ManifestError
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
+from emulator.service.console import visible
 
 
 class Runtime(enum.StrEnum):
@@ -45,13 +46,13 @@ MANIFEST = Path("serverless.yml")
 
 def refuse(message: str) -> NoReturn:
     """End with one line that says what is wrong."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(message)}", file=sys.stderr)
     raise typer.Exit(1)
 
 
 def warn(message: str) -> None:
     """Say what is odd, and go on."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {visible(message)}", file=sys.stderr)
 
 
 def loaded(source: Source) -> Manifest:

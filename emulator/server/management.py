@@ -54,5 +54,5 @@ class Management:
             return JSONResponse({"message": "after must be a whole number of at most 18 digits"}, 400)
         book = self.project.functions.logs
         entries = book.since(int(after), request.query_params.get("function"))
-        lines = [{"number": entry.number, "function": entry.function.name, "text": entry.text()} for entry in entries]
+        lines = [{"number": entry.number, "function": entry.function.name, "text": entry.shown()} for entry in entries]
         return JSONResponse({"last": book.written, "entries": lines})

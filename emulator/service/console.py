@@ -18,8 +18,34 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def visible_lines(text: str) -> str:
+    """The same, but the line breaks and tabs of several lines stay."""
+    return "".join(char if char in "\n\t" else visible(char) for char in text) if not text.isprintable() else text
+
+
+def visible_json(text: str) -> str:
+    """JSON with the same meaning, in which every character can be printed: the others are written as JSON escapes."""
+    text = text.replace("\r", "\n")  # between tokens: JSON has no line break inside a string
+    return "".join(char if char.isprintable() or char in "\n\t" else _json_escape(char) for char in text)
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def printed_lines(text: str) -> list[str]:
+    """The lines that a function printed, each made harmless."""
+    lines = text.replace("\u00a0", " ").splitlines()  # Amazon's client indents with hard spaces
+    return [visible(line.expandtabs()) for line in lines]
+
+
 class Console:
-    """Writes lines in batches: a busy gateway does not wait for the terminal at every request."""
+    """Writes lines in batches: a busy gateway does not wait for the terminal at every request.
+
+    Nothing but the colour of a status reaches the terminal as an escape sequence, whatever a caller, a function or a
+    manifest holds.
+    """
 
     DELAY = 0.02
 
@@ -35,17 +61,20 @@ class Console:
             return
         colour = _COLOURS.get(status // 100, "")
         shown = f"\x1b[{colour}m{status}\x1b[0m" if self.coloured and colour else str(status)
-        line = f"{method:<7} {visible(path)}  {shown}  {milliseconds:.1f} ms  {name or '-'}"
-        self.line(f"{line}  ({visible(note)})" if note else line)
+        line = f"{visible(method):<7} {visible(path)}  {shown}  {milliseconds:.1f} ms  {visible(name) or '-'}"
+        self._add(f"{line}  ({visible(note)})" if note else line)
 
     def output(self, name: str, text: str) -> None:
         """What a function printed, each line with its function's name before it."""
-        for line in text.replace("\u00a0", " ").splitlines():  # Amazon's client indents with hard spaces
+        for line in printed_lines(text):
             if line:
-                self.line(f"  {name} | {visible(line.expandtabs())}")
+                self.line(f"  {name} | {line}")
 
     def line(self, text: str) -> None:
-        """One line, written soon."""
+        """One line, written soon; a line break in it becomes an escape."""
+        self._add(visible(text))
+
+    def _add(self, text: str) -> None:
         self._lines.append(text)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self.DELAY, self.flush)
@@ -58,11 +87,18 @@ class Console:
         if self._lines:
             text = "\n".join(self._lines) + "\n"
             self._lines.clear()
-            write(text)
+            _write(text)
 
 
 def write(text: str) -> None:
-    """Write to standard output, whatever its encoding; a reader that went away is ignored."""
+    """Write lines to standard output, whatever its encoding; a reader that went away is ignored.
+
+    What is not printable becomes an escape.
+    """
+    _write(visible_lines(text))
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from emulator.containers import Fault, Outcome
 from emulator.manifest.model import Function
+from emulator.service.console import printed_lines
 
 TAIL = 4096
 """Bytes that the Invoke API returns of a log."""
@@ -36,8 +37,22 @@ class Entry:
         output = self.output.decode(errors="replace")
         if output and not output.endswith("\n"):
             output += "\n"
-        start = f"START RequestId: {self.request_id} Version: $LATEST\n"
-        return f"{start}{output}{self._fault()}END RequestId: {self.request_id}\n{self.report()}\n"
+        return f"{self._start()}{output}{self._end()}"
+
+    def _start(self) -> str:
+        return f"START RequestId: {self.request_id} Version: $LATEST\n"
+
+    def _end(self) -> str:
+        return f"{self._fault()}END RequestId: {self.request_id}\n{self.report()}\n"
+
+    def shown(self) -> str:
+        """The same for a terminal.
+
+        What the function printed is indented and made harmless, so that it cannot forge the lines around it.
+        """
+        lines = printed_lines(self.output.decode(errors="replace"))
+        output = "".join(f"  {line}\n" for line in lines)
+        return f"{self._start()}{output}{self._end()}"
 
     def report(self) -> str:
         """The REPORT line: every figure as measured, billed in whole milliseconds."""

@@ -43,7 +43,7 @@ def test_invoke_says_by_its_exit_code_that_the_function_failed(manifest: str) ->
     told = run("invoke", "raises", "--manifest", manifest)
     assert told.returncode == 1
     assert json.loads(told.stdout)["errorMessage"] == "no such pupil"
-    assert "about to fail\n[ERROR] LookupError" in told.stderr
+    assert "  about to fail\n  [ERROR] LookupError" in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_openapi(manifest: str) -> None:
 def test_logs_of_a_running_emulator(emulator: Emulator) -> None:
     emulator.get("/raises")
     told = run("logs", "--port", str(emulator.port), "--function", "raises")
-    assert "about to fail\n[ERROR] LookupError: no such pupil\n" in told.stdout
+    assert "  about to fail\n  [ERROR] LookupError: no such pupil\n" in told.stdout
     assert "Version: $LATEST" in told.stdout
     assert run("logs", "--port", str(emulator.port), "--function", "nobody").stdout == ""
 
