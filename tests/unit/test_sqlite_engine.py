@@ -1,6 +1,7 @@
 """SQLite files: pragmas, readers, and files that are missing, emptied, replaced, locked or no database."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,12 +15,15 @@ from shared.engines import open_engine
 from shared.engines.sqlite.engine import SqliteEngine
 from shared.migrations import schema
 
-PRAGMAS = {
+LOG_LIMIT = 8 * 1024 * 1024
+PRAGMAS: dict[str, object] = {
     "journal_mode": "wal",
     "cache_size": -64000,
     "temp_store": 2,
     "foreign_keys": 1,
     "busy_timeout": 200,
+    "journal_size_limit": LOG_LIMIT,
+    "checkpoint_fullfsync": 1,
 }
 
 
@@ -53,6 +57,7 @@ def test_synchronous_is_a_setting(database: Path, mode: Literal["NORMAL", "FULL"
     engine = SqliteEngine(Settings(database_url=f"sqlite:///{database}", synchronous=mode))
     schema.ensure(engine)
     assert engine.fetch("PRAGMA synchronous") == [(value,)]
+    assert engine.fetch("PRAGMA fullfsync") == [(int(mode == "FULL"),)]
     engine.close()
 
 
@@ -169,10 +174,98 @@ def test_closed_is_closed(engine: SqliteEngine) -> None:
 
 def test_the_log_is_moved_into_the_file_between_writes(engine: SqliteEngine, database: Path) -> None:
     for _ in range(3000):
-        connection = engine.begin(clock.elapsed() + 1)
-        connection.execute("UPDATE session_counts SET sessions = sessions + 1")
-        engine.commit()
-        engine.maintain()
-        engine.release()
+        write(engine, "UPDATE session_counts SET sessions = sessions + 1", maintain=True)
     log = database.with_name(database.name + "-wal")
     assert log.stat().st_size < 8_000_000  # 3000 commits of a page each would be 12 MB
+
+
+def write(engine: SqliteEngine, statement: str, *, maintain: bool = False) -> None:
+    """One write; the writer lets the engine maintain its files after each."""
+    connection = engine.begin(clock.elapsed() + 1)
+    connection.execute(statement)
+    engine.commit()
+    if maintain:
+        engine.maintain()
+    engine.release()
+
+
+LARGE_WRITE = "INSERT INTO bulk VALUES (zeroblob(12000000))"  # more than the log's limit, and than a thousand pages
+
+
+@pytest.fixture
+def log(engine: SqliteEngine) -> Path:
+    """The log beside the engine's file, which has room for large writes."""
+    write(engine, "CREATE TABLE bulk (content BLOB)")
+    return Path(engine.path + "-wal")
+
+
+def test_a_log_that_grew_behind_a_long_read_is_cut_off_after_it(engine: SqliteEngine, log: Path) -> None:
+    def long_read(connection: apsw.Connection) -> None:
+        connection.execute("SELECT count(*) FROM bulk").fetchall()
+        for _ in range(3):
+            write(engine, LARGE_WRITE, maintain=True)
+
+    engine.snapshot(long_read)
+    assert log.stat().st_size > 3 * 12_000_000
+    for _ in range(4):
+        write(engine, LARGE_WRITE, maintain=True)
+    assert log.stat().st_size == 0
+
+
+def test_a_read_in_the_way_of_the_cut_is_not_waited_for(database: Path) -> None:
+    engine = SqliteEngine(Settings(database_url=f"sqlite:///{database}", busy_timeout_ms=60_000))
+    log = Path(engine.path + "-wal")
+
+    def late_read(connection: apsw.Connection) -> float:
+        connection.execute("SELECT count(*) FROM bulk").fetchall()
+        began = clock.elapsed()
+        engine.begin(began)
+        engine.rollback()
+        engine.maintain()
+        engine.release()
+        return clock.elapsed() - began
+
+    write(engine, "CREATE TABLE bulk (content BLOB)")
+    write(engine, LARGE_WRITE)
+    assert engine.snapshot(late_read) < 30
+    assert log.stat().st_size > LOG_LIMIT
+    write(engine, "INSERT INTO bulk VALUES (1)")  # at its commit the log begins anew
+    assert log.stat().st_size <= LOG_LIMIT
+    engine.close()
+
+
+def test_reads_at_once_have_connections_of_their_own_and_eight_are_kept(engine: SqliteEngine) -> None:
+    def nested(depth: int) -> list[apsw.Connection]:
+        return engine.snapshot(lambda own: [own, *(nested(depth - 1) if depth else [])])
+
+    used = nested(9)
+    assert len(set(map(id, used))) == 10
+    assert sum(connection in apsw.connections() for connection in used) == 8
+    assert all(any(again is connection for connection in used) for again in nested(7))
+
+
+def test_closing_waits_for_another_process_and_gives_up_after_a_second(
+    engine: SqliteEngine, settings: Settings
+) -> None:
+    write(engine, "CREATE TABLE bulk (content BLOB)")
+    other = SqliteEngine(settings)
+    with other.exclusive(clock.elapsed() + 1):
+        began = clock.elapsed()
+        engine.close()
+        assert 1 <= clock.elapsed() - began < 30
+    other.close()
+
+
+def test_closing_moves_the_log_into_the_file_once_the_other_process_is_done(
+    engine: SqliteEngine, settings: Settings
+) -> None:
+    write(engine, "CREATE TABLE bulk (content BLOB)")
+    other = SqliteEngine(settings)
+    with other.exclusive(clock.elapsed() + 1):
+        closing = threading.Thread(target=engine.close)
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+    closing.join(10)
+    assert not Path(engine.path + "-wal").exists()
+    other.close()

@@ -23,7 +23,7 @@ import apsw
 
 from shared import clock, errors
 from shared.engines.sqlite.errors import DAMAGE, SUSPICIOUS, busy, cause, from_errno, translate, unavailable
-from shared.engines.sqlite.files import NONE, Files, identity, in_use, size
+from shared.engines.sqlite.files import NONE, Files, identity, in_use, size, why_not_writable
 from shared.engines.sqlite.forks import Openings
 from shared.engines.sqlite.process_lock import ProcessLock
 from shared.engines.sqlite.readers import Readers
@@ -69,7 +69,10 @@ class Connections:
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # or a rebound statement is planned anew
             self._check_log(connection)
         except BaseException as error:
-            failure = self.failure(error, connection.system_errno if connection else 0)
+            number = connection.system_errno if connection else 0
+            if isinstance(error, apsw.CantOpenError):  # its number is that of the last attempt, to open without writing
+                number = why_not_writable(self.path) or number
+            failure = self.failure(error, number)
             if connection is not None:
                 connection.close(True)
             raise failure or error from error
@@ -117,11 +120,11 @@ class Connections:
         with suppress(errors.DatabaseError):
             lock = open_lock(self.path)
         alone = lock is not None and lock.acquire(deadline)
-        if alone and not (self.in_place() and self.log_in_place()):
+        if alone and not self.files_in_place():
             with suppress(errors.DatabaseError):
                 self.follow()
         shut()
-        if self.in_place() and self.log_in_place():  # or nobody would hold the log that is still to be saved
+        if self.files_in_place():  # or nobody would hold the log that is still to be saved
             self.close_readers()
             if alone:
                 self.drop_writer()
@@ -168,6 +171,10 @@ class Connections:
 
     # --- files that change
 
+    def files_in_place(self) -> bool:
+        """Whether the database's name and the log's both lead to the opened files."""
+        return self.in_place() and self.log_in_place()
+
     def in_place(self) -> bool:
         """Whether the path leads to the opened file, no shorter than it was."""
         files = self._files
@@ -207,7 +214,7 @@ class Connections:
     def follow(self) -> None:
         """Go on with the files that are there now; raise where that is not possible, or not yet."""
         old, new = self._files, Files.at(self.path)
-        if old is None or (self.in_place() and self.log_in_place()):
+        if old is None or self.files_in_place():
             return  # somebody else did it
         self.exists()
         log.warning("%s or its log was removed, replaced or cut off: opening what is there", self.path)

@@ -24,7 +24,7 @@ from shared.config import Settings
 from shared.engines import Bindings, Row
 from shared.engines.sqlite.connections import Connections, open_lock
 from shared.engines.sqlite.errors import busy, outcome_unknown
-from shared.engines.sqlite.files import path_in
+from shared.engines.sqlite.files import path_in, size
 from shared.engines.sqlite.process_lock import ProcessLock
 from shared.engines.sqlite.readers import Readers
 from shared.models import SQLITE_MODELS
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _BUSY_PAUSE = 0.002  # seconds between two looks at a lock that a foreign program holds
 _CHECKPOINT_PAGES = 1000  # pages in the log between two checkpoints, SQLite's own default
+_LOG_LIMIT = 8 * 1024 * 1024  # bytes of the log file; what a long read made it grow beyond is cut off again
 _CLOSE_PATIENCE = 1.0  # seconds that closing waits for the lock across processes
 
 
@@ -55,6 +56,9 @@ class SqliteEngine:
             ("cache_size", -64000),  # in KiB: 64 MB
             ("temp_store", "MEMORY"),
             ("foreign_keys", "ON"),
+            ("journal_size_limit", _LOG_LIMIT),
+            ("fullfsync", settings.synchronous == "FULL"),  # macOS: its `fsync` leaves data in the disk's cache
+            ("checkpoint_fullfsync", True),
         )
         self._busy_timeout_ms = settings.busy_timeout_ms
         self._connections = Connections(self.path, pragmas, settings.busy_timeout_ms)
@@ -69,7 +73,7 @@ class SqliteEngine:
     def connect(self) -> apsw.Connection:
         """A new connection with every pragma set, to a file that is not known to be damaged."""
         connections = self._connections
-        if not (connections.in_place() and connections.log_in_place()):
+        if not connections.files_in_place():
             connections.renew()
         connection = connections.connect()
         try:
@@ -154,7 +158,7 @@ class SqliteEngine:
                 raise busy()
             connections = self._connections
             try:
-                if not (connections.in_place() and connections.log_in_place()):
+                if not connections.files_in_place():
                     connections.follow()
                 connection = connections.open_writer(self._log_grew)
                 connection.set_busy_timeout(0)
@@ -181,7 +185,7 @@ class SqliteEngine:
             raise busy()
         connections = self._connections
         try:
-            if not (connections.in_place() and connections.log_in_place()):
+            if not connections.files_in_place():
                 connections.follow()
             yield
             lock.mark()
@@ -221,16 +225,30 @@ class SqliteEngine:
             self._connections.drop_writer()
 
     def maintain(self) -> None:
-        """Move the log into the database when it has grown by enough; who still reads in the log is not waited for."""
+        """Move the log into the database when it has grown by enough; reads that still need the log are not waited for.
+
+        While a long read keeps the log from being reused, the log file grows. It is cut off when its content has
+        been moved: here, or by `journal_size_limit` at a later commit where a read is in the way just now.
+        """
         writer = self._connections.writer
         if self._log_pages < self._next_checkpoint or writer is None:
             return
         try:
             pages, moved = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._next_checkpoint = _CHECKPOINT_PAGES + (0 if moved == pages else pages)
+            if moved == pages and size(self.path + "-wal") > _LOG_LIMIT:
+                self._cut_off_log(writer)
         except apsw.Error as error:
             log.warning("checkpoint failed, the next one is tried later: %s", error)
             self._next_checkpoint = self._log_pages + _CHECKPOINT_PAGES
+
+    def _cut_off_log(self, writer: apsw.Connection) -> None:
+        writer.set_busy_timeout(0)
+        try:
+            with suppress(apsw.BusyError):
+                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            writer.set_busy_timeout(self._busy_timeout_ms)
 
     def release(self) -> None:
         """Let the next process in."""
@@ -250,7 +268,7 @@ class SqliteEngine:
 
     def _close_writer(self) -> None:
         connections = self._connections
-        if connections.writer is not None and connections.in_place() and connections.log_in_place():
+        if connections.writer is not None and connections.files_in_place():
             with suppress(apsw.Error):
                 connections.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         connections.drop_writer()

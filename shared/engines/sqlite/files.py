@@ -4,6 +4,7 @@ They belong together, and SQLite finds them by name: a log that was left beside 
 played into it. So the engine keeps in mind which files its connections are on, and compares.
 """
 
+import errno
 import fcntl
 import os
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from shared import errors
 from shared.config import variable
 
+_EFFECTIVE = os.access in os.supports_effective_ids
 _SHARED_LOCK = (510, 0x40000002)  # the bytes that every connection keeps locked: length and start
 
 
@@ -63,6 +65,17 @@ def size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def why_not_writable(path: str) -> int:
+    """The error number with which the system refuses new files beside this one; 0 where it does not, or for others."""
+    folder = os.path.dirname(path)
+    try:
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return errno.EROFS
+    except OSError:
+        return 0
+    return 0 if os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE) else errno.EACCES
 
 
 def in_use(path: str) -> bool:
