@@ -420,3 +420,12 @@ def test_a_missing_table_is_a_database_error(database: Path, classroom: Classroo
     subprocess.run([sys.executable, "-c", script, str(database)], check=True)
     answer = classroom.store()
     assert (answer.status, str(answer.body["code"]).startswith("database_")) == (503, True)
+
+
+def test_a_folder_that_cannot_be_used_logs_one_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, database: Path
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", f"sqlite:///{database.parent}/missing/classroom.db")
+    assert call("list").refusal == (503, "database_unavailable")
+    assert [bool(record.exc_info) for record in caplog.records].count(True) == 1
+    assert "missing/classroom.db" in caplog.text

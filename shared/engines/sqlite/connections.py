@@ -289,5 +289,5 @@ def open_lock(database: str) -> ProcessLock:
     try:
         return ProcessLock(database)
     except OSError as error:
-        log.exception("the lock files beside %s cannot be opened", database)
+        log.error("the lock files beside %s cannot be opened: %s", database, error.strerror)  # noqa: TRY400 - its caller logs the traceback
         raise from_errno(error.errno or 0) from error

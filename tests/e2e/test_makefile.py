@@ -1,0 +1,37 @@
+"""What `make` says when the virtual environment cannot be made."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NO_MODULE = "*ensurepip*) exit 1;;"
+NO_SPACE = "'-m venv '*) echo 'no space left on device'; exit 1;;"
+
+
+@pytest.mark.parametrize(
+    ("cases", "said", "unsaid"),
+    [
+        (NO_MODULE, "Python's venv module is missing", "could not be made"),
+        (NO_SPACE, "no space left on device\nThe virtual environment .venv could not be made", "module is missing"),
+    ],
+    ids=["no module", "no space"],
+)
+def test_make_says_why_there_is_no_virtual_environment(tmp_path: Path, cases: str, said: str, unsaid: str) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "mine").touch()
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in {cases} esac\n')
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", ".venv/bin/python", "PYTHON=./python"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert made.returncode != 0
+    assert said in made.stdout
+    assert unsaid not in made.stdout
+    assert (tmp_path / ".venv" / "mine").exists()
