@@ -1,4 +1,4 @@
-"""The whole application: the gateway for every request but those to the emulator itself."""
+"""The whole application: the gateway, the emulator's own routes, and what happens at start and stop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from emulator.server.management import Management
 from emulator.service.project import Project
 
 OWN = (invoke_api.PREFIX, management.PREFIX)
-"""Paths that no function is ever asked for."""
+"""Paths below these belong to the emulator, whatever routes the manifest has."""
 
 
 class Application:
@@ -62,7 +62,7 @@ class Application:
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         await self.project.start()
         yield
-        # Not in a finally: a second Ctrl-C cancels this, and then nothing is waited for.
+        # Not in a finally: a second Ctrl-C cancels this task, and then the stop waits for nothing.
         with contextlib.suppress(asyncio.CancelledError):
             await self.project.schedules.stop()
             await self.invoke_api.drain()

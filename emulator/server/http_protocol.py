@@ -1,6 +1,6 @@
 """The HTTP protocol of one connection: uvicorn's, with limits on what a client may leave unfinished.
 
-uvicorn has no public way to do any of this, so this is the only module that uses its private side.
+uvicorn has no public way to do any of this, so this is the only module that uses its private classes.
 `tests/emulator/test_http_protocol.py` names every private attribute that is used here, and fails when one is missing.
 """
 
@@ -101,7 +101,6 @@ class Protocol(HttpToolsProtocol):
             self._ignored_upgrade = self._head_without_upgrade()
             return
         self._in_head = False
-        self._undelivered = 0
         self._clear_deadline()
         super().on_headers_complete()
 

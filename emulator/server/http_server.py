@@ -1,4 +1,4 @@
-"""uvicorn around the gateway: a port taken early, a stop that answers what is in flight."""
+"""The HTTP server: it listens before anything else starts, and a stop waits for requests in flight."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from starlette.types import ASGIApp
 from emulator.server.http_protocol import Protocol
 
 GRACE_SECONDS = 35
-"""How long a stop waits for requests in flight: a little over the gateway's own limit."""
+"""How long a stop waits for requests in flight: a little more than the gateway waits for a function."""
 SAME_STOP_SECONDS = 0.3
-"""A second signal that soon is no second request: make and supervisors signal the whole process group."""
+"""A second signal within this time belongs to the first: make and supervisors signal the whole process group."""
 
 
 class PortTakenError(Exception):
-    """Somebody else listens there, or nobody may."""
+    """The address is in use, or may not be used."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, before anything else is started or printed."""
+    """A listening socket. Raises PortTakenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -41,7 +41,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with a clean stop on the first signal and an immediate end on the second."""
+    """uvicorn's server: the first signal stops it cleanly, the second one at once.
+
+    `ready` is called when requests are served, `stopping` at every signal to stop.
+    """
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         super().__init__(
@@ -55,7 +58,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=False,  # who sends X-Forwarded-For is not the one who connects
+                proxy_headers=False,  # X-Forwarded-For is what a caller wrote, not where the call came from
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -67,21 +70,21 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Like uvicorn's, but the signal is not raised again afterwards: a clean stop exits with 0."""
+        """Handle signals as uvicorn does, but do not raise them again afterwards: a clean stop exits with 0."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, then say so."""
+        """Start as uvicorn does, then call `ready`."""
         await super().startup(sockets)
         if self.started:
-            gc.freeze()  # what was imported stays: no collection need look at it again
+            gc.freeze()  # what was imported is never garbage: collections skip it
             self.ready()
 
     async def main_loop(self) -> None:
-        """uvicorn's, with one tick a second, for the Date header, and no wait for the next one at a stop."""
+        """Do what uvicorn does, but once a second (the Date header needs it), and end at once at a stop."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
@@ -94,7 +97,7 @@ class Server(uvicorn.Server):
         self.asked_at = now
         self.force_exit = self.should_exit
         if self.force_exit:
-            logging.disable()  # what is cut off now is cut off on purpose
+            logging.disable()  # requests that are cut off now are no errors
         self.should_exit = True
         self.stop_asked.set()
         self.stopping()

@@ -46,7 +46,7 @@ class ServiceError(Exception):
 
 
 class InvokeApi:
-    """Invocations by name, and what can be asked about functions."""
+    """Invokes functions by name, lists and describes them."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -65,7 +65,7 @@ class InvokeApi:
         ]
 
     async def invoke(self, request: Request) -> Response:
-        """Invoke: wait for the answer, or with the type Event do not, or with DryRun do nothing."""
+        """Invoke: answers with the function's result; the type Event does not wait for it, DryRun runs nothing."""
         function = self._function(request)
         kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
         if kind not in ("RequestResponse", "Event", "DryRun"):
@@ -92,8 +92,8 @@ class InvokeApi:
 
     async def _call(self, function: Function, payload: bytes, context: str, request_id: str) -> Outcome:
         outcome = await self.functions.invoke(function, payload, client_context=context, request_id=request_id)
-        told = "ok" if outcome.fault is None else outcome.fault.value
-        self.project.console.line(f"INVOKE  {function.full_name}  {told}  {outcome.duration:.1f} ms  {function.name}")
+        result = "ok" if outcome.fault is None else outcome.fault.value
+        self.project.console.line(f"INVOKE  {function.full_name}  {result}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
 
     async def list(self, _: Request) -> Response:
@@ -112,7 +112,7 @@ class InvokeApi:
         return JSONResponse(_configuration(self._function(request)))
 
     async def drain(self) -> None:
-        """Let the asynchronous invocations finish."""
+        """Wait until the asynchronous invocations have finished."""
         await self.background.wait()
 
     def _function(self, request: Request) -> Function:

@@ -1,4 +1,4 @@
-"""The emulator's own routes: what the subcommands ask a running emulator."""
+"""The routes behind `logs` and `schedules`, which ask a running emulator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Management:
         self.project = project
 
     def routes(self) -> list[Route]:
-        """The routes, all under one prefix that is nobody's."""
+        """The routes, all below PREFIX."""
         return [
             Route(f"{PREFIX}/logs", self.logs, methods=["GET"]),
             Route(f"{PREFIX}/schedules", self.schedules, methods=["GET"]),

@@ -87,7 +87,9 @@ LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Value: ", b"GET / HTTP/1.1\r\nHost: x\r\nX-Name-", b"\r\n"],
     ids=["url", "value", "name", "nothing"],
 )
-def test_a_head_without_end_is_refused_when_its_bytes_are_too_many(start: bytes) -> None:
+def test_a_head_without_end_is_refused_once_when_its_bytes_are_too_many(
+    start: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     filler = b"\r\n" if start == b"\r\n" else b"xx"
 
     async def send(client: Client) -> bytes:
@@ -103,6 +105,7 @@ def test_a_head_without_end_is_refused_when_its_bytes_are_too_many(start: bytes)
         return await answer
 
     assert within(send).startswith(b"HTTP/1.1 431 ")
+    assert caplog.text.count("a request was refused") == 1
 
 
 def test_a_trailer_without_end_is_refused_when_its_bytes_are_too_many() -> None:
@@ -111,7 +114,7 @@ def test_a_trailer_without_end_is_refused_when_its_bytes_are_too_many() -> None:
 
 
 def test_a_long_body_is_not_a_long_head() -> None:
-    size = 4 * http_protocol.HEAD_BYTES
+    size = 64 * http_protocol.HEAD_BYTES
     answer = ask(POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % size, *[b"x" * 8192] * (size // 8192))
     assert answer.startswith(b"HTTP/1.1 200 ")
 
@@ -219,6 +222,10 @@ def test_uvicorn_still_has_the_private_parts_that_are_used() -> None:
         protocol._should_upgrade: ["self"],
         protocol.handle_websocket_upgrade: ["self"],
         protocol.shutdown: ["self"],
+        uvicorn.Server.startup: ["self", "sockets"],
+        uvicorn.Server.main_loop: ["self"],
+        uvicorn.Server.on_tick: ["self", "counter"],
+        uvicorn.Server.capture_signals: ["self"],
         protocol.on_message_begin: ["self"],
         protocol.on_header: ["self", "name", "value"],
         protocol.on_headers_complete: ["self"],
