@@ -48,12 +48,12 @@ def serve(
     pass_env: PassEnv = [],  # noqa: B006
     runtime: RuntimeName = options.Runtime.WORKERS,
     inline: Inline = False,
-    python: Python = "",
-    max_containers: MaxContainers = 4,
-    queue_seconds: QueueSeconds = 10,
-    idle_seconds: IdleSeconds = 300,
-    prewarm: Prewarm = 0,
-    enforce_memory: EnforceMemory = False,
+    python: Python = Settings.python,
+    max_containers: MaxContainers = Settings.max_containers,
+    queue_seconds: QueueSeconds = Settings.queue_seconds,
+    idle_seconds: IdleSeconds = Settings.idle_seconds,
+    prewarm: Prewarm = Settings.prewarm,
+    enforce_memory: EnforceMemory = Settings.enforce_memory,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
