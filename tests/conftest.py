@@ -1,4 +1,4 @@
-"""What every test starts from: a database of its own, a cold environment, golden events, a frozen clock."""
+"""Fixtures and helpers of all tests: a database and a cold start for each test, golden events, a frozen clock."""
 
 import base64
 import importlib
@@ -31,13 +31,13 @@ Json = dict[str, Any]
 
 EVENTS = Path(__file__).parent / "events"
 GOLDEN_BODY = object()
-"""Stands for the body of the golden event."""
+"""The default of `body`: use the body of the golden event."""
 
 RESPONSE_LIMIT = 6_291_556
-"""Bytes that a function may answer with at Lambda."""
+"""The largest answer of a function that Lambda accepts, in bytes."""
 
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
-"""A well-formed session id that no session has."""
+"""A valid session id that no session has."""
 
 BY_STUDENTS = ("instructor_inbox", "request_response", "analytics")
 BY_INSTRUCTORS = ("inbox_response", "request", "instructor_broadcast")
@@ -58,13 +58,13 @@ class Context:
     log_stream_name: str = "2026/11/22/[$LATEST]d3adb33f"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Say that there is time left."""
+        """A fixed time that is left."""
         return 29_000
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler answered; header names in lower case, `size` in bytes as Lambda sends it."""
+    """The answer of a handler. Header names are in lower case; `size` is in bytes, as Lambda sends it."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,7 +83,7 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        """What a problem says to its reader; nothing for a success."""
+        """The text of a problem for its reader; empty for a success."""
         return str(self.body.get("detail", ""))
 
 
@@ -105,7 +105,7 @@ def event(
     body: object = GOLDEN_BODY,
     headers: Mapping[str, str] | None = None,
 ) -> Json:
-    """Build an event from the golden one; the body: `str` as it is, `bytes` in base64, None left out, else JSON."""
+    """Build an event from the golden one. A `str` body is sent as it is, `bytes` in base64, None not at all."""
     made = golden(name)
     made["headers"] |= headers or {}
     if session_id is not None:
@@ -131,7 +131,7 @@ def _body_of(body: object) -> Json:
 
 
 def invoke(name: str, event: Json, context: Context | None = Context()) -> Answer:
-    """Give a function an event, as Lambda would."""
+    """Call the handler of a function with an event, as Lambda does."""
     returned = importlib.import_module(f"functions.{name}").handler(event, context)
     return Answer(
         status=returned["statusCode"],
@@ -154,7 +154,7 @@ def call(
 
 
 def crawl(name: str, session_id: str | None = None, /, **query: object) -> Iterator[Answer]:
-    """Yield answer after answer, until there is no next page; a caller may write in between."""
+    """Yield the answer for each page, until there is no next one. The test may write between two pages."""
     cursor: Json = {}
     while True:
         answer = call(name, session_id, query=query | cursor)
@@ -165,17 +165,17 @@ def crawl(name: str, session_id: str | None = None, /, **query: object) -> Itera
 
 
 def pages(name: str, session_id: str | None = None, /, **query: object) -> Iterator[Json]:
-    """Yield the bodies of a crawl."""
+    """Yield the body of each page."""
     return (answer.body for answer in crawl(name, session_id, **query))
 
 
 def session_body(**changes: object) -> Json:
-    """Return a valid body of `create`, changed as told."""
+    """Return a valid body of `create` with these changes."""
     return cast(Json, json.loads(golden("create")["body"])) | changes
 
 
 def message_body(type_: str = "instructor_broadcast", **changes: object) -> Json:
-    """Return a valid body of `store`: from ann, or from ms_noether (to ann where need be), changed as told."""
+    """Return a valid body of `store` with these changes. The sender is ann or ms_noether, a recipient is ann."""
     body: Json = {"type": type_, "role": "student", "from_user": "ann", "content": {"text": "Good morning"}}
     if type_ in BY_INSTRUCTORS:
         body |= {"role": "instructor", "from_user": "ms_noether"}
@@ -186,7 +186,7 @@ def message_body(type_: str = "instructor_broadcast", **changes: object) -> Json
 
 @dataclass(frozen=True)
 class Classroom:
-    """A session in the database, and what people do in it."""
+    """A session in the database, with the calls that people make in it."""
 
     session: Json = field(repr=False)
 
@@ -204,13 +204,13 @@ class Classroom:
         return call("store", self.id, body=message_body(type_, **changes))
 
     def say(self, text: str, type_: str = "instructor_broadcast", **changes: object) -> Json:
-        """Store a message that must be accepted."""
+        """Store a message, and fail unless it is accepted."""
         answer = self.store(type_, content={"text": text}, **changes)
         assert answer.status == 201, answer.text
         return cast(Json, answer.body["message"])
 
     def history(self, **query: object) -> list[Json]:
-        """Read all messages, page after page."""
+        """Read the messages of all pages."""
         return [message for page in pages("history", self.id, **query) for message in page["messages"]]
 
     def texts(self, **query: object) -> list[str]:
@@ -219,14 +219,14 @@ class Classroom:
 
 
 def open_classroom(**changes: object) -> Classroom:
-    """Create a session: by default that of ms_noether with ann and bob."""
+    """Create a session; by default of ms_noether with ann and bob."""
     answer = call("create", body=session_body(**changes))
     assert answer.status == 201, answer.text
     return Classroom(answer.body["session"])
 
 
 def at_once(times: int, work: Callable[[int], T]) -> list[T]:
-    """Run `work(0)`, `work(1)`… in that many threads which start together; the results in this order."""
+    """Run `work(0)`, `work(1)`… in threads that start at the same moment. Return the results in this order."""
     barrier = threading.Barrier(times)
 
     def run(number: int) -> T:
@@ -239,7 +239,7 @@ def at_once(times: int, work: Callable[[int], T]) -> list[T]:
 
 @pytest.fixture(scope="session")
 def postgres_databases() -> Iterator[PostgresDatabases]:
-    """Start a server when the first test needs one, and end it after the last."""
+    """Databases on a server that starts when the first test needs it and ends after the last test."""
     databases = PostgresDatabases()
     yield databases
     databases.close()
@@ -247,7 +247,7 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
 
 @pytest.fixture(autouse=True)
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    """Give each test a database of its own, default settings, a cold environment before and after."""
+    """Give each test its own database and default settings, and reset the environment before and after it."""
     with ExitStack() as stack:
         if getattr(request, "param", SQLITE) == SQLITE:
             storage = sqlite_file(tmp_path / "classroom.db")
@@ -263,7 +263,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def database(storage: Storage) -> Path:
-    """The path of the test's file; whoever asks for it is a test of SQLite alone."""
+    """The path of the test's database file. A test with this fixture runs only on SQLite."""
     assert storage.kind == SQLITE
     return Path(storage.url.removeprefix("sqlite:///"))
 
@@ -280,7 +280,7 @@ def empty(storage: Storage, request: pytest.FixtureRequest) -> Iterator[Storage]
 
 @pytest.fixture
 def postgres(storage: Storage) -> Storage:
-    """The test's database on the server; whoever asks for it is a test of PostgreSQL alone."""
+    """The test's database on the server. A test with this fixture runs only on PostgreSQL."""
     assert storage.kind == POSTGRESQL
     return storage
 
@@ -292,7 +292,7 @@ def pytest_configure() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the conformance tests on both engines, unless they ask for what one of them has: its file, its server."""
+    """Run conformance tests on both engines, unless a fixture selects one: `database` SQLite, `postgres` PostgreSQL."""
     asked = metafunc.fixturenames
     folder = metafunc.definition.path.parent.name
     if "postgres" in asked:
@@ -309,7 +309,7 @@ class Freeze(Protocol):
     def __call__(
         self, instant: str, *, tick: bool = False, real_asyncio: bool = False
     ) -> FrozenDateTimeFactory | TickingDateTimeFactory:
-        """Start at `instant`, UTC; `tick` lets time go on from there, an event loop needs `real_asyncio`."""
+        """Set the time to `instant`, in UTC. With `tick` it goes on from there. An event loop needs `real_asyncio`."""
 
 
 @pytest.fixture
@@ -330,5 +330,5 @@ def freeze() -> Iterator[Freeze]:
 
 @pytest.fixture
 def classroom() -> Classroom:
-    """Open the classroom of ms_noether with ann and bob."""
+    """A session of ms_noether with ann and bob."""
     return open_classroom()

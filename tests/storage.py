@@ -1,4 +1,4 @@
-"""Where a test's sessions are kept: a SQLite file or a database of a real PostgreSQL server, each the test's own."""
+"""The database of a test: a SQLite file, or a database on a real PostgreSQL server. Each test has its own."""
 
 import itertools
 import os
@@ -18,7 +18,7 @@ from tests.postgres.server import Server
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 
 ADMINISTRATOR = "tests"
-"""What the tests' own connections to a server are called there."""
+"""The application name of the tests' own connections to a server."""
 
 _TABLES = [model._meta.table_name for model in POSTGRESQL_MODELS]
 _names = itertools.count(1)
@@ -31,16 +31,16 @@ class Storage:
     kind: str
     url: str
     changed: bool = False
-    """Whether somebody may have changed more than the service does."""
+    """Whether the test itself may have changed something, such as a table's definition."""
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask or change it behind the service's back."""
+        """Run a statement directly, without the service."""
         self.changed = True
         (rows,) = self.ask([statement])
         return rows
 
     def ask(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
-        """The rows of each of these statements, which change nothing."""
+        """The rows of each of these statements, which must only read."""
         if self.kind == SQLITE:
             with closing(apsw.Connection(self.url.removeprefix("sqlite:///"))) as connection:
                 return [connection.execute(statement).fetchall() for statement in statements]
@@ -49,7 +49,7 @@ class Storage:
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     def dump(self, folder: Path) -> None:
-        """Write a server's tables to files there; SQLite's file is one."""
+        """Write the tables of a PostgreSQL database to files in this folder; a SQLite database is a file already."""
         if self.kind == POSTGRESQL:
             for table in _TABLES:
                 (folder / f"{table}.txt").write_text("\n".join(map(str, self.ask([f"SELECT * FROM {table}"])[0])))
@@ -60,12 +60,12 @@ def _administrator(url: str) -> psycopg.Connection:
 
 
 def sqlite_file(path: Path) -> Storage:
-    """A file that the first call makes."""
+    """A SQLite file, which the first call creates."""
     return Storage(SQLITE, f"sqlite:///{path}")
 
 
 class PostgresDatabases:
-    """Databases on one server: the one of `SWITCHBOARD_TEST_POSTGRES_URL`, or one that is started at the first use."""
+    """Databases on the server of `SWITCHBOARD_TEST_POSTGRES_URL`, or on one that is started at the first use."""
 
     def __init__(self) -> None:
         self._server: Server | None = None
@@ -74,7 +74,7 @@ class PostgresDatabases:
 
     @contextmanager
     def database(self) -> Iterator[Storage]:
-        """An empty database: migrated already, where a test before had it and left its tables as they were."""
+        """An empty database. It is migrated already if an earlier test used it and did not change its tables."""
         name, self._spare = self._spare or self._create(), None
         storage = Storage(POSTGRESQL, self._of(name))
         try:
@@ -102,10 +102,10 @@ class PostgresDatabases:
 
     def _drop(self, name: str) -> None:
         with _administrator(self._maintenance()) as administrator:
-            administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")  # whoever is still connected
+            administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")  # also while clients are connected
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Drop the spare database and stop the server."""
         if self._spare is not None:
             self._drop(self._spare)
         if self._server is not None:

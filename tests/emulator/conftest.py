@@ -14,7 +14,7 @@ RUNTIMES: dict[str, tuple[str, ...]] = {"inline": ("--inline",), "workers": (), 
 
 @pytest.fixture(scope="session", params=RUNTIMES)
 def emulator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """The conformance service, once on every runtime: all must give the same answers."""
+    """The conformance service on each runtime in turn: all must give the same answers."""
     folder = service(tmp_path_factory.mktemp(request.param) / "service")
     options = RUNTIMES[request.param]
     with running(folder, *options, env={"FROM_THE_SHELL": "secret"}) as started:
@@ -23,5 +23,5 @@ def emulator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a test may put a service of its own."""
+    """An empty folder for a service of the test."""
     return tmp_path / "service"

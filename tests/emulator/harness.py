@@ -1,4 +1,4 @@
-"""Starts the emulator on a service of a test's own, talks to it over its socket, and ends it."""
+"""Starts the emulator with a service of the test, sends requests to it, and ends it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SERVICE = Path(__file__).parent / "service"
-PATIENCE = 120.0  # seconds; only reached when something is broken
+TIMEOUT = 120.0  # seconds; only a broken test waits this long
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Emulator:
         self.port = self._port()
 
     def _port(self) -> int:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r"at http://[^ ]+:(\d+) ", self.output()):
                 return int(found[1])
@@ -70,12 +70,12 @@ class Emulator:
         raise AssertionError(f"the emulator did not start:\n{self.output()}")
 
     def output(self) -> str:
-        """What it has printed so far."""
+        """The output so far."""
         return self.log.read_text(errors="replace")
 
     def wait_for(self, text: str) -> str:
-        """What it printed, once `text` is in it."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until `text` is in the output, and return the output."""
+        deadline = time.monotonic() + TIMEOUT
         while text not in self.output():
             assert time.monotonic() < deadline, f"{text!r} never appeared in:\n{self.output()}"
             time.sleep(0.01)
@@ -84,8 +84,8 @@ class Emulator:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> Answer:
-        """One request on a connection of its own; headers go out as given, in order."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        """Send one request on a new connection, with exactly these headers in this order."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         with contextlib.closing(connection):
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:
@@ -107,11 +107,11 @@ class Emulator:
         return self.request("POST", path, body, [("Content-Type", "application/json")])
 
     def connect(self) -> socket.socket:
-        """A bare connection, for requests that are none."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        """An open TCP connection, for malformed requests."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
 
     def listens(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         try:
             self.connect().close()
         except ConnectionError:
@@ -119,11 +119,11 @@ class Emulator:
         return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code."""
+        """Send SIGTERM and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the emulator did not stop:\n{self.output()}") from None
@@ -131,25 +131,25 @@ class Emulator:
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
 
 def eventually(condition: Callable[[], object]) -> None:
     """Return when the condition holds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.01)
 
 
 def assert_just_now(text: str, milliseconds: int) -> None:
-    """An event's two times are one, and not long ago."""
+    """Assert that the two times of an event are the same, and recent."""
     assert datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp() == milliseconds // 1000
     assert 0 <= time.time() * 1000 - milliseconds < 60_000
 
 
 def service(folder: Path) -> Path:
-    """A copy of the conformance service, and the module that Python cannot read."""
+    """A copy of the conformance service, with one module that Python cannot read."""
     shutil.copytree(SERVICE, folder)
     (folder / "broken.py.txt").rename(folder / "broken.py")
     return folder
@@ -157,7 +157,7 @@ def service(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def running(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Emulator]:
-    """An emulator for the length of a with block."""
+    """An emulator that runs during a `with` block."""
     emulator = Emulator(folder, *options, env=env)
     try:
         yield emulator
@@ -167,7 +167,7 @@ def running(folder: Path, *options: str, env: dict[str, str] | None = None) -> I
 
 
 def write_service(folder: Path, manifest: str, **modules: str) -> Path:
-    """A service made of a manifest's text and modules' texts."""
+    """Write a service: the text of its manifest and of its modules."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "serverless.yml").write_text(manifest)
     for name, text in modules.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.harness import PATIENCE, ROOT, Emulator, eventually, running, service, write_service
+from tests.emulator.harness import ROOT, TIMEOUT, Emulator, eventually, running, service, write_service
 
 SMALL = """service: small
 provider: {name: aws}
@@ -91,7 +91,7 @@ def test_a_second_signal_ends_at_once(folder: Path) -> None:
         started.process.send_signal(signal.SIGINT)
         eventually(lambda: not started.listens())
         started.process.send_signal(signal.SIGINT)
-        assert started.process.wait(PATIENCE) == 0
+        assert started.process.wait(TIMEOUT) == 0
         assert "Traceback" not in started.output()
 
 
@@ -104,7 +104,7 @@ def test_a_signal_to_the_whole_group_is_one_signal(folder: Path) -> None:
         started.process.send_signal(signal.SIGTERM)
         started.process.send_signal(signal.SIGINT)
         assert client.makefile("rb").read().endswith(b"rested")
-        assert started.process.wait(PATIENCE) == 0
+        assert started.process.wait(TIMEOUT) == 0
         assert "Traceback" not in started.output()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulator import test_schedules
-from tests.emulator.harness import PATIENCE, ROOT, Emulator, running, service, write_service
+from tests.emulator.harness import ROOT, TIMEOUT, Emulator, running, service, write_service
 from tests.emulator.test_command_line import run
 
 
@@ -98,7 +98,7 @@ def test_logs_can_be_followed(emulator: Emulator) -> None:
             emulator.get("/none")
             assert following.stdout.readline().startswith("START RequestId: ")
             following.send_signal(signal.SIGINT)
-            assert following.wait(PATIENCE) == 0
+            assert following.wait(TIMEOUT) == 0
         finally:
             following.kill()
 

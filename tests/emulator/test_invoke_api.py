@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.harness import PATIENCE, Emulator, eventually
+from tests.emulator.harness import TIMEOUT, Emulator, eventually
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -30,7 +30,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 @pytest.fixture(scope="session")
 def client(emulator: Emulator) -> Iterator[Any]:
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
-    config = Config(retries={"max_attempts": 0}, read_timeout=PATIENCE)
+    config = Config(retries={"max_attempts": 0}, read_timeout=TIMEOUT)
     client = session.client("lambda", endpoint_url=f"http://127.0.0.1:{emulator.port}", config=config)
     yield client
     client.close()

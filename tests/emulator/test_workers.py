@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.harness import PATIENCE, Answer, Emulator, eventually, running, write_service
+from tests.emulator.harness import TIMEOUT, Answer, Emulator, eventually, running, write_service
 
 MANIFEST = """
 service: small
@@ -140,7 +140,7 @@ class Asking:
 
     def wait(self) -> list[Answer]:
         for thread in self.threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
         return self.answers
 
 
@@ -333,10 +333,10 @@ def test_no_process_outlives_an_emulator_that_was_killed(small: Path) -> None:
         eventually(lambda: (small / "stubborn").read_text())
         pids.append(int((small / "stubborn").read_text()))
         os.kill(started.process.pid, signal.SIGKILL)
-        started.process.wait(PATIENCE)
+        started.process.wait(TIMEOUT)
         eventually(lambda: not any(map(alive, pids)))
         for thread in asking.threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
 
 
 @pytest.mark.parametrize("runtime", ["workers", "ric"])

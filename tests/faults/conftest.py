@@ -1,4 +1,4 @@
-"""Short times for every fault, and small disks."""
+"""Short timeouts for the tests of faults, servers to break, and small disks."""
 
 import itertools
 import subprocess
@@ -15,7 +15,7 @@ from tests.storage import Storage
 
 @pytest.fixture(autouse=True)
 def short_times(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less than in production."""
+    """Set shorter timeouts than in production."""
     monkeypatch.setenv("SWITCHBOARD_BUSY_TIMEOUT_MS", str(int(BUSY_TIMEOUT * 1000)))
     monkeypatch.setenv("SWITCHBOARD_RETRY_DELAY_SECONDS", "0.05")
     monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "5")
@@ -23,14 +23,14 @@ def short_times(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A PostgreSQL server that the tests of one file may do anything to."""
+    """A PostgreSQL server for the tests of one file, which may stop and break it."""
     with Server() as server:
         yield server
 
 
 @pytest.fixture
 def served(server: Server, short_times: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a new database on that server, which is the service's until the test ends."""
+    """The name of a new database on that server, which the service uses until the test ends."""
     name = f"classroom_{next(_names)}"
     with server.connect() as administrator:
         administrator.execute(f"CREATE DATABASE {name}")
@@ -47,7 +47,7 @@ MakeDisk = Callable[[int], Path]
 
 @pytest.fixture
 def make_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDisk]:
-    """A factory of disks of so many KiB, with the service's database on the newest; gone after the test."""
+    """A factory of small disks, sized in KiB; the database is on the newest. They are removed after the test."""
     mounted: list[Path] = []
 
     def make(size: int) -> Path:

@@ -1,7 +1,7 @@
-"""Callers in many processes and threads that go on while the database is taken away, and what they must have been told.
+"""Callers in several processes that keep calling while the database is unavailable, and checks of their answers.
 
-Every call leaves a fact. A success has to stand exactly once, a failure must not stand, and only who was told
-`database_timeout` may find either.
+Each call records a fact. What was answered with success must be in the database exactly once, and what failed must not
+be there. Only after `database_timeout` both are correct.
 """
 
 import itertools
@@ -17,10 +17,10 @@ from typing import Any
 import psycopg
 
 from tests.conftest import Answer, Classroom, call, message_body, session_body
-from tests.faults.processes import PATIENCE, Child, Report
+from tests.faults.processes import TIMEOUT, Child, Report
 
 DOWN = {(503, f"database_{how}") for how in ("unavailable", "busy", "timeout", "read_only")}
-"""What a caller may be told while the database is away."""
+"""The errors that a call may get while the database is unavailable."""
 
 _UNKNOWN = "database_timeout"
 _COUNTER = struct.Struct("q")
@@ -29,18 +29,18 @@ Facts = list[list[Any]]
 
 
 class Load:
-    """Processes, this one among them, that create, store, end and validate in threads until the `with` block ends."""
+    """Processes, including this one, whose threads create, store, end and validate until the `with` block ends."""
 
     def __init__(self, common: Classroom, *, processes: int = 2, threads: int = 3) -> None:
         self._common = common
         self._threads = threads
         self._seats = processes * threads
-        self._shared = mmap.mmap(-1, _COUNTER.size * (self._seats + 1))  # acknowledgements of each, and when to stop
+        self._shared = mmap.mmap(-1, _COUNTER.size * (self._seats + 1))  # counters, then a flag to stop
         self._own = processes - 1
         self._stack = ExitStack()
         self._facts: Facts = []
         self.facts: Facts = []
-        """What all were told; complete when the `with` block has ended."""
+        """The facts of all processes, complete after the `with` block."""
 
     def __enter__(self) -> "Load":
         with ExitStack() as stack:
@@ -53,18 +53,18 @@ class Load:
         _COUNTER.pack_into(self._shared, _COUNTER.size * self._seats, 1)
         with self._stack:
             for thread in self._running:
-                thread.join(PATIENCE)
+                thread.join(TIMEOUT)
                 assert not thread.is_alive(), "a caller hangs"
             if kind is None:
                 told = [child.report() for child in self._children]
                 self.facts = [*self._facts, *itertools.chain.from_iterable(told)]
 
     def wait_for_more(self, each: int = 2) -> float:
-        """Return when every thread of every process was acknowledged so many writes more, and how long that took."""
+        """Wait until each thread has had `each` more writes acknowledged. Return how many seconds it took."""
         started = time.monotonic()
         before = self._acknowledged()
         while any(now < then + each for now, then in zip(self._acknowledged(), before, strict=True)):
-            assert time.monotonic() < started + PATIENCE, "the service did not come back"
+            assert time.monotonic() < started + TIMEOUT, "the service did not come back"
             time.sleep(0.005)
         return time.monotonic() - started
 
@@ -100,7 +100,7 @@ class Load:
         return bool(_COUNTER.unpack_from(self._shared, _COUNTER.size * self._seats)[0])
 
     def _lesson(self, seat: int, number: int) -> Iterator[list[Any]]:
-        """One room's life, and a few words in the room of all; every other one with keys, and what fails repeated."""
+        """Calls in a new session and in the common one; every second time with keys and repeated after failures."""
         keyed = number % 2 == 1
         name = f"{seat} {number}"
         created = self._call("create", None, session_body(name=name, student_ids=["ann", f"s{seat}"]), keyed)
@@ -133,13 +133,13 @@ class Load:
 
 
 def refusals_of(facts: Facts) -> set[tuple[int, str]]:
-    """What was refused, whatever it was."""
+    """The errors of all calls but `validate`."""
     return {(status, code) for kind, _, status, code, _ in facts if status not in (200, 201) and kind != "validate"}
 
 
 def check(facts: Facts, administrator: psycopg.Connection) -> None:
-    """Compare what the callers were told with what is there."""
-    allowed = DOWN | {(409, "session_already_ended")}  # by an end whose outcome its caller did not know
+    """Compare the answers of the callers with the database."""
+    allowed = DOWN | {(409, "session_already_ended")}  # by an earlier end whose outcome was unknown
     assert refusals_of(facts) <= allowed
     assert {(s, c) for kind, _, s, c, _ in facts if kind == "validate"} <= DOWN | {(410, "session_ended")}
     assert contradictions(administrator) == []
@@ -161,7 +161,7 @@ def _once(facts: Facts, kind: str, found: list[tuple[str]]) -> None:
 
 
 def _in_order(facts: Facts, stored: list[str]) -> None:
-    """One caller's words in one room stand in the order in which that caller said them."""
+    """The messages of one caller in one session have the order in which the caller sent them."""
     places = {text: place for place, text in enumerate(stored)}
     said: dict[tuple[str, str], list[int]] = {}
     for kind, what, status, _, _ in facts:
@@ -188,7 +188,7 @@ def _ended(facts: Facts, administrator: psycopg.Connection) -> None:
 
 
 def contradictions(administrator: psycopg.Connection) -> list[Any]:
-    """What the tables say against each other."""
+    """Rows of tables that contradict each other."""
     return [row for question in _CONTRADICTIONS for row in administrator.execute(question).fetchall()]
 
 

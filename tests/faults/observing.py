@@ -1,4 +1,4 @@
-"""What callers and monitors are told, what the file itself says, and what only an administrator may do to it."""
+"""Checks of what callers and monitors see and of the database file, and commands of an administrator."""
 
 import subprocess
 import time
@@ -19,7 +19,7 @@ Refusal = tuple[int, object]
 
 
 def system(*command: str | Path) -> None:
-    """Run an administrator's command; where that is not permitted the test is skipped, and says so."""
+    """Run an administrator's command; skip the test where that is not permitted."""
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def system(*command: str | Path) -> None:
 
 
 def ask(name: str, session_id: str | None) -> Refusal:
-    """Status and error code of one call; what is created or stored is valid."""
+    """The status and the error code of one call with valid arguments."""
     if name == "create":
         return call("create").refusal
     if name == "list":
@@ -41,13 +41,13 @@ def ask(name: str, session_id: str | None) -> Refusal:
 
 
 def refusals(names: tuple[str, ...], room: Classroom | None = None) -> set[Refusal]:
-    """What these functions answer, each asked once, without what they answer when all is well."""
+    """Call each of these functions once; return the answers that are not a success."""
     answers = {ask(name, room.id if room else NOBODYS_ID) for name in names}
     return answers - {(200, None), (201, None)}
 
 
 def health() -> tuple[int, str]:
-    """What a monitor is told, and that it is told in time."""
+    """The answer of `health`, which must come in time."""
     started = time.monotonic()
     answer = call("health")
     assert time.monotonic() - started < HEALTH_DEADLINE
@@ -55,7 +55,7 @@ def health() -> tuple[int, str]:
 
 
 def serves(room: Classroom, texts: list[str]) -> None:
-    """Assert that everything works, and that of a room nothing acknowledged is missing and nothing else is there."""
+    """Assert that every function works, and that the session has exactly the acknowledged messages."""
     assert room.texts() == texts
     assert refusals(READS, room) == set()
     texts.append(f"text {len(texts)}")
@@ -66,12 +66,12 @@ def serves(room: Classroom, texts: list[str]) -> None:
 
 
 def sound(database: Path) -> None:
-    """Assert that the file is whole, and that its tables agree with each other."""
+    """Assert that the file is not damaged and that its tables do not contradict each other."""
     assert contradictions(database) == []
 
 
 def contradictions(database: Path) -> list[Any]:
-    """What SQLite or the tables themselves say against the file, looked at by a foreign connection."""
+    """Faults in the file or its tables, found through a connection outside of the service."""
     connection = apsw.Connection(str(database))
     try:
         found = [row for row in connection.execute("PRAGMA integrity_check") if row != ("ok",)]
@@ -95,11 +95,11 @@ _CONTRADICTIONS = (
 
 
 def bytes_of(path: Path) -> bytes:
-    """A file's bytes, read by a process of its own: closing a file here would drop the locks that SQLite has on it."""
+    """The bytes of a file, read by a child process: closing the file here would release SQLite's locks on it."""
     return subprocess.run(["cat", str(path)], capture_output=True, check=True).stdout
 
 
 def overwrite(path: Path, offset: int, content: bytes) -> None:
-    """Change a file behind the service's back, by a process of its own."""
+    """Change a file by a child process, without the service."""
     command = ["dd", f"of={path}", "bs=1", f"seek={offset}", "conv=notrunc", "status=none"]
     subprocess.run(command, input=content, check=True)

@@ -1,4 +1,4 @@
-"""Other processes: forked off the test's, reporting in lines of JSON, ended by their ids."""
+"""Child processes of a test, which report in lines of JSON and are ended by their ids."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-PATIENCE = 120.0  # seconds; only reached when something is broken
+TIMEOUT = 120.0  # seconds; only a broken test waits this long
 
 Report = Callable[[Any], object]
 
 
 class Child:
-    """A process that does `work(report)` and is gone when the `with` block ends."""
+    """A forked process that runs `work(report)`; it is killed at the end of the `with` block."""
 
     def __init__(self, work: Callable[[Report], object]) -> None:
         reading, writing = os.pipe()
@@ -36,8 +36,8 @@ class Child:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def report(self, patience: float = PATIENCE) -> Any:
-        """The next report; raises when there is none in time, or none any more."""
+    def report(self, patience: float = TIMEOUT) -> Any:
+        """The next report. Raises when none comes in time, or when the process has ended."""
         deadline = time.monotonic() + patience
         while b"\n" not in self._rest:
             ready, _, _ = select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))
@@ -49,26 +49,26 @@ class Child:
         return json.loads(line)
 
     def rest(self) -> list[Any]:
-        """Every whole report that a process which is dead has left."""
+        """Every complete report of a process that has ended."""
         while some := os.read(self._pipe, 65536):
             self._rest += some
         return [json.loads(line) for line in self._rest.split(b"\n")[:-1]]
 
     def stop(self) -> None:
-        """Freeze the process, and return when it is frozen."""
+        """Freeze the process; return when it is frozen."""
         os.kill(self.pid, signal.SIGSTOP)
         self.wait_until_stopped()
 
     def wait_until_stopped(self) -> None:
-        """Return when the process is frozen, by itself or by another one."""
+        """Return when the process is frozen, by itself or by another process."""
         assert os.WIFSTOPPED(os.waitpid(self.pid, os.WUNTRACED)[1])
 
     def go_on(self) -> None:
-        """Let a frozen process go on."""
+        """Let a frozen process continue."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it as the kernel does when memory runs out."""
+        """Kill the process with SIGKILL."""
         if not self._reaped:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -76,13 +76,13 @@ class Child:
             self._reaped = True
 
     def close(self) -> None:
-        """Kill it and forget what it reported."""
+        """Kill the process and close its pipe."""
         self.kill()
         os.close(self._pipe)
 
 
 def apart(work: Callable[[], Any]) -> Any:
-    """What `work` returns, as JSON, in a process of its own: for limits and rights that the tests must not lose."""
+    """Run `work` in a child process and return its result (as JSON): for limits and rights of that process only."""
     with Child(lambda report: report(work())) as child:
         return child.report()
 

@@ -1,4 +1,4 @@
-"""A TCP proxy between the service and its server, for what networks do: lose answers, lose everything, cut."""
+"""A TCP proxy between the service and its server, for network faults: lost answers, lost packets, lost connections."""
 
 import select
 import socket
@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class Proxy:
-    """Forwards what comes to its port; each connection as it is told to when that began, or later."""
+    """Forwards connections to the server, until a method changes that."""
 
     def __init__(self, port: int) -> None:
         self._server = port
@@ -30,17 +30,17 @@ class Proxy:
         self.drop()
 
     def lose_answers(self) -> None:
-        """From now on, what the server says on the connections that there are gets lost."""
+        """From now on, lose what the server sends on the existing connections."""
         for pair in self._pairs:
             pair.answers = False
 
     def lose_everything(self) -> None:
-        """From now on, nothing gets through on the connections that there are, and nobody is told."""
+        """From now on, lose everything on the existing connections, and keep them open."""
         for pair in self._pairs:
             pair.answers = pair.requests = False
 
     def refuse(self, *, refused: bool = True) -> None:
-        """From now on, who connects is sent away; or is not any more."""
+        """From now on, refuse new connections; with `refused=False`, accept them again."""
         self._refusing = refused
 
     def drop(self) -> None:

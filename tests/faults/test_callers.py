@@ -15,7 +15,7 @@ import pytest
 from shared import environment
 from tests.conftest import Classroom, call, message_body, open_classroom
 from tests.faults.observing import refusals, serves, sound
-from tests.faults.processes import PATIENCE, Child, Report, apart
+from tests.faults.processes import TIMEOUT, Child, Report, apart
 
 
 class Talkers:
@@ -45,7 +45,7 @@ class Talkers:
     def wait_for_some(self) -> None:
         """Return when there was an acknowledgement since the last call."""
         self._some.clear()
-        assert self._some.wait(PATIENCE)
+        assert self._some.wait(TIMEOUT)
 
     def __enter__(self) -> "Talkers":
         return self
@@ -57,7 +57,7 @@ class Talkers:
         """Let every call end; none may hang. Twice is fine."""
         self._done.set()
         for future in self._futures:
-            future.result(PATIENCE)
+            future.result(TIMEOUT)
         self._pool.shutdown()
 
 
@@ -106,9 +106,9 @@ def test_a_forked_child_holds_nothing_of_its_parents(classroom: Classroom, datab
         children = []
         for _ in range(5):
             talkers.wait_for_some()
-            children.append(fork(lambda: time.sleep(PATIENCE)))
+            children.append(fork(lambda: time.sleep(TIMEOUT)))
         report(children)
-        time.sleep(PATIENCE)
+        time.sleep(TIMEOUT)
 
     environment.reset()
     children: list[int] = []
@@ -161,7 +161,7 @@ def test_two_that_close_at_once(classroom: Classroom) -> None:
         talkers.wait_for_some()
         database = environment.current().database
         for future in [threads.submit(database.close) for _ in range(4)]:
-            future.result(PATIENCE)
+            future.result(TIMEOUT)
     environment.reset()
     assert sorted(classroom.texts()) == sorted(talkers.acknowledged)
 

@@ -15,7 +15,7 @@ from shared.engines.postgresql import connections as postgresql_connections
 from tests.conftest import Answer, Classroom, at_once, call, message_body, open_classroom, session_body
 from tests.faults.load import Load, check, contradictions, refusals_of
 from tests.faults.observing import BUSY_TIMEOUT, READS, health, refusals, serves
-from tests.faults.processes import PATIENCE, Child, Report, apart
+from tests.faults.processes import TIMEOUT, Child, Report, apart
 from tests.faults.proxy import Proxy
 from tests.postgres.server import PASSWORD, Server
 
@@ -57,7 +57,7 @@ def settled(administrator: psycopg.Connection) -> list[int]:
 
 def until(reached: Callable[[], Any]) -> Any:
     """Wait for it; what it was."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not (found := reached()):
         assert time.monotonic() < deadline, "the awaited state was not reached"
         time.sleep(0.005)
@@ -393,13 +393,13 @@ def test_a_forked_child_holds_no_lock_of_a_parent_that_died(
 
     def parent(report: Report) -> None:
         engine = environment.current().database._engine
-        connection = engine.begin(time.monotonic() + PATIENCE)
+        connection = engine.begin(time.monotonic() + TIMEOUT)
         connection.execute(
             "UPDATE session_heads SET sequence = sequence + 1 WHERE session_id = %s RETURNING 1", (room.id,)
         ).fetchall()
-        with Child(lambda _: time.sleep(PATIENCE)) as child:
+        with Child(lambda _: time.sleep(TIMEOUT)) as child:
             report(child.pid)
-            time.sleep(PATIENCE)
+            time.sleep(TIMEOUT)
 
     child = None
     try:

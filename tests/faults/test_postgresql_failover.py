@@ -11,7 +11,7 @@ from shared import environment
 from tests.conftest import Classroom, at_once, call, message_body, open_classroom
 from tests.faults.load import DOWN, Load, check, contradictions
 from tests.faults.observing import serves
-from tests.faults.processes import PATIENCE, Child, Report
+from tests.faults.processes import TIMEOUT, Child, Report
 from tests.postgres.server import USER, Server
 
 DATABASE = "postgres"
@@ -49,7 +49,7 @@ def pair(short_times: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         pair.alter_primary("synchronous_standby_names = '*'")
         with primary.connect() as administrator:
             asked = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while administrator.execute(asked).fetchall() != [(1,)]:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""`python -m shared.migrate` as its user runs it, and looks behind its back at both databases."""
+"""Runs `python -m shared.migrate` as a user does, and reads both databases directly."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ import psycopg
 from tests.storage import SQLITE, Storage
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0  # seconds; only reached when something is broken
+TIMEOUT = 120.0  # seconds; only a broken test waits this long
 TABLES = ("sessions", "enrollments", "messages", "idempotency_keys", "session_heads")
 
 _OTHERS = (
@@ -31,7 +31,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left: exit code, standard output, standard error."""
+    """The result of a command: exit code, standard output, standard error."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Ran:
 
     @property
     def error(self) -> str:
-        """The one line of a refusal, which has no traceback; copying may have been shown before it."""
+        """The only line on standard error, except for progress; there must be no traceback."""
         *before, last = self.err.splitlines()
         assert all(line.startswith(("copying", "verifying")) for line in before), self.err
         assert last.startswith("error: "), self.err
@@ -47,7 +47,7 @@ class Ran:
 
 
 def command(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    """Start it."""
+    """Start a command."""
     return subprocess.Popen(
         [sys.executable, "-m", "shared.migrate", *arguments],
         cwd=ROOT,
@@ -59,13 +59,13 @@ def command(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
 
 
 def migrate(*arguments: str, **environment: str) -> Ran:
-    """Run it to its end."""
+    """Run a command to its end."""
     return finish(command(*arguments, **environment))
 
 
 def finish(process: "subprocess.Popen[str]") -> Ran:
-    """Wait for its end, and end it when that takes too long: by a clock that no test freezes."""
-    alarm = threading.Timer(PATIENCE, process.kill)
+    """Wait for the end of a command, and kill it if that takes too long, by a clock that no test freezes."""
+    alarm = threading.Timer(TIMEOUT, process.kill)
     alarm.start()
     try:
         out, err = process.communicate()
@@ -77,7 +77,7 @@ def finish(process: "subprocess.Popen[str]") -> Ran:
 
 @contextmanager
 def copying(source: Storage, target: Storage) -> Iterator["Copy"]:
-    """A copy under way, killed in the end if it still is."""
+    """A copy that runs during the `with` block; it is killed at the end."""
     process = command("copy", "--from", source.url, "--to", target.url)
     with closing(psycopg.connect(target.url, autocommit=True)) as observer:
         try:
@@ -90,22 +90,22 @@ def copying(source: Storage, target: Storage) -> Iterator["Copy"]:
 
 
 def _settle(observer: psycopg.Connection) -> None:
-    """Wait until the server has noticed who is gone: a commit that was sent may still be under way."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the server has noticed that the client died: a commit that was sent may still be running."""
+    deadline = time.monotonic() + TIMEOUT
     while others := observer.execute(_OTHERS).fetchall():
         assert time.monotonic() < deadline, others
         time.sleep(0.001)
 
 
 class Copy:
-    """A running copy, and a connection that sees how far it is."""
+    """A running copy, and a connection that reads its progress mark."""
 
     def __init__(self, process: "subprocess.Popen[str]", observer: psycopg.Connection) -> None:
         self.process = process
         self._observer = observer
 
     def copied(self) -> int:
-        """The rows that its mark tells of; 0 before there is one."""
+        """The number of rows in the progress mark; 0 before there is one."""
         try:
             rows = self._observer.execute("SELECT copied FROM copy_progress").fetchall()
         except psycopg.errors.UndefinedTable:
@@ -113,20 +113,20 @@ class Copy:
         return rows[0][0] if rows else 0
 
     def reach(self, rows: int) -> bool:
-        """Wait until that many are copied; whether the copy was still running then."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until so many rows are copied; return whether the copy is still running."""
+        deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None and self.copied() < rows:
             assert time.monotonic() < deadline
             time.sleep(0.001)
         return self.process.poll() is None
 
     def freeze(self) -> None:
-        """Stop it where it is."""
+        """Freeze the copy."""
         self.process.send_signal(signal.SIGSTOP)
         assert os.WIFSTOPPED(os.waitpid(self.process.pid, os.WUNTRACED)[1])
 
     def thaw(self) -> Ran:
-        """Let it go on to its end."""
+        """Let the copy continue to its end."""
         self.process.send_signal(signal.SIGCONT)
         return finish(self.process)
 
@@ -155,7 +155,7 @@ _POSTGRESQL = {
 
 
 def rows_of(storage: Storage, table: str) -> Rows:
-    """Every row, as the service would write it, by statements that the copy does not know."""
+    """Every row in the formats of the service, read by other statements than those of the copy."""
     if storage.kind == SQLITE:
         with closing(apsw.Connection(storage.url.removeprefix("sqlite:///"))) as connection:
             return sorted(connection.execute(_SQLITE[table]).fetchall())
@@ -170,7 +170,7 @@ def tables_of(target: Storage) -> set[str]:
 
 
 def assert_moved(source: Storage, target: Storage) -> None:
-    """Nothing is lost, doubled or changed, and nothing of the copy is left."""
+    """Assert that the target has exactly the rows of the source, and that no progress mark is left."""
     for table in TABLES:
         expected, found = rows_of(source, table), rows_of(target, table)
         assert len(found) == len(expected), table

@@ -1,4 +1,4 @@
-"""Databases to move: a small one that the service filled, and a large one."""
+"""Databases to copy: a small one that the service has filled, and a large one."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.storage import PostgresDatabases, Storage, sqlite_file
 
 SESSIONS, MESSAGES, STUDENTS, KEYS = 60, 500, 40, 700
 LARGE = SESSIONS * (2 + MESSAGES + STUDENTS) + KEYS
-"""Rows of the large one, heads included."""
+"""The number of rows of the large one, with session heads."""
 
 TEXTS = (
     "Straße, 数学, नमस्ते, 👩🏽\u200d🏫, e\u0301 and é",
@@ -36,7 +36,7 @@ def target(postgres_databases: PostgresDatabases) -> Iterator[Storage]:
 
 @pytest.fixture
 def school(storage: Storage, freeze: Freeze) -> Storage:
-    """The test's file after a day: active and ended sessions, every type of message, keyed calls, equal times."""
+    """The test's file with active and ended sessions, every type of message, calls with keys, and equal times."""
     clock = freeze("2026-11-22 08:00:00.000001")
     for number in range(7):  # all at the same instant
         open_classroom(
@@ -69,7 +69,7 @@ def keyed(name: str, key: str, session_id: str | None = None) -> str:
 
 @pytest.fixture(scope="session")
 def university(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with as many rows as a copy needs some time for."""
+    """A file with so many rows that a copy takes some time."""
     path = tmp_path_factory.mktemp("university") / "large.db"
     assert migrate("up", "--database-url", f"sqlite:///{path}").code == 0
     students = [f"student-{number:02}" for number in range(STUDENTS)]
@@ -107,5 +107,5 @@ def university(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def large(university: Path, tmp_path: Path) -> Storage:
-    """A large file of the test's own."""
+    """A copy of the large file for one test."""
     return sqlite_file(Path(shutil.copy(university, tmp_path / "large.db")))

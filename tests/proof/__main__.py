@@ -1,7 +1,7 @@
-"""`python -m tests.proof`: the long run of the history checker, round after round, until its time is over.
+"""`python -m tests.proof`: run the history checker in rounds until the time is over.
 
-Rounds take turns on the engines; each has a new database. PostgreSQL is a server that is started for the run, or the
-one of `SWITCHBOARD_TEST_POSTGRES_URL`.
+The rounds use the engines in turn, each with a new database. The PostgreSQL server is started for the run, unless
+`SWITCHBOARD_TEST_POSTGRES_URL` names one.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _SHOWN_CALLS = 6  # of a violation
 
 
 def main() -> int:
-    """Run rounds; 0 when every promise held in all of them."""
+    """Run rounds; return 0 if every promise was kept in all of them."""
     options = _options()
     engines = KINDS if options.engine == "both" else (options.engine,)
     kills = ", kills" if options.kill else ""
@@ -52,23 +52,23 @@ def main() -> int:
     for engine in engines:
         _summarise(engine, found[engine])
     sound = all(result.sound for result in found.values())
-    print(f"every promise held on {' and '.join(engines)}" if sound else "PROMISES WERE BROKEN")
+    print(f"every promise was kept on {' and '.join(engines)}" if sound else "PROMISES WERE BROKEN")
     return 0 if sound else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
-    parser.add_argument("--engine", choices=[*KINDS, "both"], default="both", help="where (%(default)s)")
+    parser.add_argument("--engine", choices=[*KINDS, "both"], default="both", help="the engine (%(default)s)")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long to run (%(default)s)")
     parser.add_argument("--round", type=float, default=20.0, help="seconds between two checks (%(default)s)")
-    parser.add_argument("--processes", type=int, default=6, help="how many at a time (%(default)s)")
-    parser.add_argument("--kill", action="store_true", help="kill processes now and then, and replace them")
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the callers' choices")
+    parser.add_argument("--processes", type=int, default=6, help="how many processes (%(default)s)")
+    parser.add_argument("--kill", action="store_true", help="kill processes at random moments, and start others")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="seed of the random choices")
     return parser.parse_args()
 
 
 def _round(shape: Shape, engine: str, databases: PostgresDatabases) -> Result:
-    """One round; its folder stays where something was found."""
+    """Run one round. Its folder is kept if something was found."""
     folder = Path(tempfile.mkdtemp(prefix="switchboard-proof-"))
     with _database(engine, folder, databases) as storage:
         result = run_round(shape, folder / "round", storage)

@@ -1,8 +1,8 @@
-"""The checker: from the record of what all callers asked and were answered to what broke a promise.
+"""The checker: finds the calls in a record that break a promise.
 
-It believes nothing but the record. A call took effect at some moment between its begin and its end, so only what one
-call ended before another began is known to be in that order; a call whose outcome is unknown may have taken effect or
-not, and also later than all others.
+It uses only the record. A call took effect at some moment between its begin and its end. So the order of two calls is
+known only if one ended before the other began. A call whose outcome is unknown may have taken effect or not, and also
+after all other calls.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +28,6 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 def violations(calls: Iterable[Call]) -> list[Violation]:
-    """All that breaks a promise, promise by promise; empty for a correct record."""
+    """Every violation, ordered by promise; empty for a correct record."""
     evidence = Evidence(calls)
     return [Violation(promise.__name__, finding, shown) for promise in PROMISES for finding, shown in promise(evidence)]

@@ -1,4 +1,4 @@
-"""What the calls of a record show, put together: of each session, each write, each reading of a list or a history."""
+"""What the calls of a record show about each session, each write, and each reading of a list or a history."""
 
 import math
 from collections import defaultdict
@@ -13,7 +13,7 @@ from tests.proof.record import OK, Call, Fields
 ACTIVE: Final = "active"
 ENDED: Final = "ended"
 MISSING: Final = "missing"
-THERE: Final = "there"  # and active or ended
+THERE: Final = "there"  # active or ended
 
 _SHOWN_BY_REFUSALS: Final = {
     "session_not_found": MISSING,

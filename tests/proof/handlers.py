@@ -1,4 +1,4 @@
-"""The real handlers, called with what they read of a gateway's event; of their answers, what the record keeps."""
+"""Calls the real handlers with minimal events, and reduces their answers to what the record keeps."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ def _ask(
     body: Fields | None = None,
     key: str | None = None,
 ) -> Answer:
-    """Call a handler with what it reads of a gateway's event: "ok" or the problem's code, and the answer's body."""
+    """Call a handler with the fields of an event that it reads; return "ok" or the problem's code, and the body."""
     event = {
         "headers": {} if key is None else {"idempotency-key": key},
         "pathParameters": {} if session_id is None else {"session_id": session_id},

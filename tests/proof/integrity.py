@@ -1,4 +1,4 @@
-"""What a database must be like in itself, asked of its tables behind the service's back when everybody is gone."""
+"""Checks the tables of a database directly, after all processes have ended."""
 
 import time
 
@@ -10,8 +10,8 @@ _CLIENTS = (
     "SELECT pid, state, query FROM pg_stat_activity"
     f" WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> '{ADMINISTRATOR}'"
 )
-_SHOWN = 3  # rows of what is wrong
-_PATIENCE = 60.0  # seconds until the server has noticed that a client is gone
+_SHOWN = 3  # rows that are shown for each fault
+_TIMEOUT = 60.0  # seconds in which the server must notice that a client has died
 
 _OF_BOTH: _Rules = {
     "sequences have gaps": (
@@ -98,11 +98,11 @@ def _over(views: _Rules) -> _Rules:
 
 
 RULES = {SQLITE: _OF_SQLITE | _over(_VIEWS_OF_SQLITE), POSTGRESQL: _OF_POSTGRESQL | _over(_VIEWS_OF_POSTGRESQL)}
-"""Engine -> what would be wrong -> a query for the rows that show it."""
+"""Engine -> fault -> a query that returns the rows with this fault."""
 
 
 def damage(storage: Storage) -> list[str]:
-    """What is wrong with a database that nobody uses any more; nothing, that is, when it is sound."""
+    """The faults of a database that no process uses any more; empty when there are none."""
     if storage.kind == POSTGRESQL:
         _wait_for_the_last_client(storage)
     rules = RULES[storage.kind]
@@ -111,6 +111,6 @@ def damage(storage: Storage) -> list[str]:
 
 
 def _wait_for_the_last_client(storage: Storage) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while storage.ask([_CLIENTS]) != [[]] and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,8 +1,8 @@
-"""The record of what callers asked and were answered: a JSON-lines file a process, that its death leaves whole.
+"""The record of all calls and their answers: one file of JSON lines for each process, readable after it was killed.
 
-Each call writes a line before it begins and a line after it ended, both times on CLOCK_MONOTONIC, which all processes
-of a machine share. A line is one `write` to an appended file, so it survives its process; of a process that is killed
-while it writes, the torn last line counts for nothing. A call without its second line may have taken effect or not.
+Each call writes one line before it begins and one after it has ended. Both have a time of CLOCK_MONOTONIC, which all
+processes of a machine share. A line is one `write` at the end of the file, so it survives the death of its process. An
+incomplete last line is ignored. A call without its second line may or may not have taken effect.
 """
 
 import itertools
@@ -19,13 +19,13 @@ OK = "ok"
 TIMED_OUT = "database_timeout"
 UNANSWERED = "unanswered"
 UNKNOWN = (TIMED_OUT, UNANSWERED)
-"""Outcomes after which a write may stand or not."""
+"""Outcomes after which it is unknown whether a write was committed."""
 
 Fields = dict[str, Any]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of one caller. `value` is what was answered; `end` is infinite when nothing was."""
+    """One call of one caller. `value` is the answer; without an answer `end` is infinite."""
 
     caller: str
     operation: str
@@ -37,7 +37,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_stand(self) -> bool:
-        """Whether a write of this call can have been made."""
+        """Whether the write of this call may have been committed."""
         return self.outcome == OK or self.outcome in UNKNOWN
 
 
@@ -57,7 +57,7 @@ class _Ended(msgspec.Struct, tag="ended", array_like=True):
 
 
 class Recorder:
-    """Makes calls and writes them down. Any number of threads may use it."""
+    """Makes calls and records them. Any number of threads may use it."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
@@ -67,7 +67,7 @@ class Recorder:
     def call(
         self, caller: str, operation: str, arguments: Fields, ask: Callable[[], tuple[str, Fields]]
     ) -> tuple[str, Fields]:
-        """Ask, and return the outcome and the value as they were recorded."""
+        """Make a call, record it, and return its outcome and value."""
         number = next(self._numbers)
         self._write(_Begun(number, caller, operation, arguments, time.monotonic()))
         outcome, value = ask()
@@ -83,7 +83,7 @@ class Recorder:
 
 
 def read_folder(folder: Path) -> list[Call]:
-    """Every process's calls, merged in the order in which they began."""
+    """The calls of every process, sorted by their begin."""
     calls = itertools.chain.from_iterable(_read_file(path) for path in sorted(folder.glob("*.jsonl")))
     return sorted(calls, key=lambda call: call.begin)
 
@@ -94,7 +94,7 @@ def _read_file(path: Path) -> Iterator[Call]:
     with path.open("rb") as lines:
         for line in lines:
             if not line.endswith(b"\n"):
-                break  # torn by the death of its process
+                break  # incomplete: the process was killed
             entry = decoder.decode(line)
             if isinstance(entry, _Begun):
                 waiting[entry.number] = entry

@@ -1,7 +1,7 @@
-"""A round: processes on a new database, some killed and replaced, then everything they saw is checked.
+"""A round: processes use a new database, some are killed and replaced, and then the record of their calls is checked.
 
-A long run is many rounds. Each has a folder and a database of its own, and its calls are bounded by its time and
-their rate, so memory and disk stay bounded however long it runs.
+A long run has many rounds. Each round has its own folder and database. Its time and the rate of calls are limited, so
+a long run does not need more memory or disk than a short one.
 """
 
 import os
@@ -25,33 +25,33 @@ from tests.proof.workload import BOARD, Plan
 from tests.storage import Storage
 
 _ROOT = Path(__file__).parents[2]
-_THREADS = 4  # of every third process; the others have one
-_CLOCK_STEPS = (0.0, 1.5, -0.02)  # seconds, of one process after the other
-_PATIENCE = 60.0  # seconds that a process may need to stop by itself
+_THREADS = 4  # in every third process; the others have one
+_CLOCK_STEPS = (0.0, 1.5, -0.02)  # seconds by which the clock of each process in turn is wrong
+_TIMEOUT = 60.0  # seconds in which a process must stop by itself
 
 
 class ProcessFailedError(Exception):
-    """A process of the workload stopped with an error of its own; the message is what it wrote."""
+    """A process of the workload failed; the message is its error output."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a round is like. Times are in seconds."""
+    """The size of a round. Times are in seconds."""
 
     seed: str
     seconds: float
     processes: int
-    kill_every: float | None = None  # one process killed and replaced so often
-    rate: float = 6000.0  # calls a second of all callers together, at most
+    kill_every: float | None = None  # the mean time between two kills
+    rate: float = 6000.0  # calls per second of all callers together, at most
 
 
 @dataclass
 class Result:
-    """What a round found, or several."""
+    """The result of one or more rounds."""
 
     rounds: int = 0
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many calls there were of an operation with an outcome."""
+    """(operation, outcome) -> number of calls."""
     killed: int = 0
     violations: list[Violation] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def sound(self) -> bool:
-        """Whether every promise held."""
+        """Whether every promise was kept."""
         return not self.violations and not self.damage
 
 
@@ -96,7 +96,7 @@ class _Fleet:
         self._running = [self._start() for _ in range(shape.processes)]
 
     def kill_some(self, every: float) -> int:
-        """Kill one process every so many seconds, at random, and start another in its place; how many it were."""
+        """Kill a random process about every `every` seconds, and start another. Return how many were killed."""
         killed = 0
         while time.monotonic() + every < self._until:
             time.sleep(every * self._random.uniform(0.5, 1.5))
@@ -135,14 +135,14 @@ class _Fleet:
 
 
 class _Process(subprocess.Popen[bytes]):
-    """A process of the workload, and the file that its errors go to."""
+    """A process of the workload, with the file of its error output."""
 
     log: Path
 
 
 @contextmanager
 def _process(plan: Plan, url: str) -> Iterator[_Process]:
-    """Start a process; at the end it is gone."""
+    """Start a process; it is killed at the end of the block."""
     folder = Path(plan.folder)
     command = [sys.executable, "-m", "tests.proof.workload", msgspec.json.encode(plan).decode()]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
@@ -157,5 +157,5 @@ def _process(plan: Plan, url: str) -> Iterator[_Process]:
 
 
 def _finish(process: _Process) -> None:
-    if process.wait(_PATIENCE) != 0:
+    if process.wait(_TIMEOUT) != 0:
         raise ProcessFailedError(process.log.read_text("utf-8", "replace"))

@@ -102,7 +102,7 @@ def test_damage_on_a_server_is_found(postgres: Storage, used: Storage, rule: str
 def test_a_client_that_is_still_there_is_found(
     postgres: Storage, used: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrity, "_PATIENCE", 0.0)
+    monkeypatch.setattr(integrity, "_TIMEOUT", 0.0)
     with psycopg.connect(used.url):
         assert findings(used) == [STRANGER]
 

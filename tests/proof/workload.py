@@ -1,8 +1,8 @@
-"""One process of the workload: random calls of the real handlers in a warm environment of its own, all recorded.
+"""One process of the workload: it makes random calls of the real handlers, in its own environment, and records them.
 
-`python -m tests.proof.workload` with a `Plan` as JSON. Processes learn of each other's sessions from the board, a
-shared file to which whoever created a session appends it once that is acknowledged. Every session has a moment, known
-to all, from which each thread of each process tries to end it, so ends race each other and everything else.
+Run it as `python -m tests.proof.workload` with a `Plan` as JSON. The processes share their sessions through the board:
+a file to which the creator of a session appends it after the acknowledgement. Each entry has a time. From that time on
+each thread of each process tries to end the session, so the ends race with each other and with all other calls.
 """
 
 import itertools
@@ -33,21 +33,21 @@ ADDRESSED_TYPES: Final = ("inbox_response", "request")
 
 BOARD: Final = "board"
 
-_OPEN_SESSIONS = 5  # that are not yet to be ended, at most
-_RECENT_SESSIONS = 8  # that calls choose from, ended ones among them
-_LIFE = (0.2, 2.5)  # seconds from a session's creation to the race of its ends
+_OPEN_SESSIONS = 5  # sessions whose time to end has not come, at most
+_RECENT_SESSIONS = 8  # sessions that calls choose from, including ended ones
+_LIFE = (0.2, 2.5)  # seconds from the creation of a session to the time to end it
 _WEIGHTS = {"validate": 30, "store": 30, "get": 15, "history": 8, "list": 4, "end": 0.2}
 _REMEMBERED = 20  # calls with a key that may be repeated
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process is to do, until a time on CLOCK_MONOTONIC."""
+    """What a process does, until a time of CLOCK_MONOTONIC."""
 
     folder: str
     name: str
     seed: str
     until: float
-    rate: float  # calls a second of each thread, at most
+    rate: float  # calls per second of each thread, at most
     threads: int = 1
     clock_step: float = 0.0  # seconds by which its wall clock is wrong, forwards and backwards in turn
     audit: bool = False  # read everything once instead
@@ -58,11 +58,11 @@ class Listed(msgspec.Struct, frozen=True):
 
     id: str
     student_ids: list[str]
-    doomed: float  # on CLOCK_MONOTONIC: from when on everybody tries to end it
+    doomed: float  # the time of CLOCK_MONOTONIC from which every thread tries to end it
 
 
 class Board:
-    """The sessions that every process knows of."""
+    """The sessions that all processes share."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -71,12 +71,12 @@ class Board:
         self._sessions: list[Listed] = []
 
     def add(self, session: Listed) -> None:
-        """Tell all processes."""
+        """Share a session with all processes."""
         with self._path.open("ab", buffering=0) as file:
             file.write(msgspec.json.encode(session) + b"\n")
 
     def recent(self) -> list[Listed]:
-        """The last ones that were added."""
+        """The sessions that were added last."""
         with self._lock, self._path.open("rb") as file:
             file.seek(self._offset)
             whole, newline, _torn = file.read().rpartition(b"\n")
@@ -87,7 +87,7 @@ class Board:
 
 
 class Caller:
-    """One thread: makes calls, and records them. Every page of a list or a history is a call; `reading` joins them."""
+    """One thread: makes calls and records them. Each page is a call; pages of one reading have the same `reading`."""
 
     def __init__(self, name: str, recorder: Recorder) -> None:
         self._name = name
@@ -95,15 +95,15 @@ class Caller:
         self._names = (f"{name}-{number}" for number in itertools.count())
 
     def new_name(self) -> str:
-        """A name that no other caller gives to anything."""
+        """A name that no other caller uses."""
         return next(self._names)
 
     def call(self, operation: str, arguments: Fields) -> tuple[str, Fields]:
-        """One call; its outcome and the part of the answer that is recorded."""
+        """Make one call; return its outcome and the recorded part of the answer."""
         return self._recorder.call(self._name, operation, arguments, lambda: ASK[operation](arguments))
 
     def read_all(self, operation: str, arguments: Fields) -> list[Fields]:
-        """Page after page to the end, or to the first failure."""
+        """Read all pages, or up to the first failure."""
         reading, pages = self.new_name(), []
         cursor = None
         for page in itertools.count():
@@ -119,7 +119,7 @@ class Caller:
 
 
 class RandomCaller(Caller):
-    """Chooses what to call, and remembers what it may repeat."""
+    """Makes random calls, and repeats some of them."""
 
     def __init__(self, plan: Plan, thread: int, recorder: Recorder, board: Board) -> None:
         super().__init__(f"{plan.name}.{thread}", recorder)
@@ -138,7 +138,7 @@ class RandomCaller(Caller):
         }
 
     def run(self) -> None:
-        """Choose and call until the plan's time is over, no faster than its rate."""
+        """Make random calls until the plan's time is over, at most at its rate."""
         started = time.monotonic()
         for number in itertools.count():
             self._step()
@@ -195,7 +195,7 @@ class RandomCaller(Caller):
         self.read_all("history", {"session_id": session.id, **reader, "limit": limit})
 
     def _anybody(self, session: Listed) -> Fields:
-        """Somebody of the session, or somebody else."""
+        """A random user, of the session or not."""
         instructor = {"user_id": self._random.choice(INSTRUCTORS), "role": "instructor"}
         member = {"user_id": self._random.choice(session.student_ids), "role": "student"}
         anyone = {"user_id": self._random.choice(STUDENTS), "role": "student"}
@@ -203,12 +203,12 @@ class RandomCaller(Caller):
 
     def _store(self, session: Listed) -> None:
         choice = self._random.random()
-        if choice < 0.1 and self._repeatable:  # what was stored before, perhaps in a session that has ended
+        if choice < 0.1 and self._repeatable:  # repeat an earlier call, perhaps in a session that has ended
             self._write(*self._random.choice(self._repeatable))
-        elif choice < 0.2:  # the same of everybody, perhaps at once
+        elif choice < 0.2:  # all callers use this key with the same message, perhaps at the same time
             name = f"{session.id}-same-{self._random.randint(0, 9)}"
             self._write("store", self._broadcast(session, name, key=name))
-        elif choice < 0.3:  # one key of everybody, each for something else
+        elif choice < 0.3:  # all callers use this key, each with another message
             key = f"{session.id}-one-{self._random.randint(0, 9)}"
             self._write("store", self._broadcast(session, self.new_name(), key))
         else:
@@ -232,7 +232,7 @@ class RandomCaller(Caller):
         }
 
     def _write(self, operation: str, arguments: Fields) -> Fields | None:
-        """One write, repeated when its outcome is unknown and it has a key; what was answered, if it was made."""
+        """Make a write; with a key, repeat it if its outcome is unknown. Return the answer, or None if it failed."""
         outcome, value = self.call(operation, arguments)
         if arguments["key"] is not None:
             self._repeatable = [*self._repeatable[1 - _REMEMBERED :], (operation, arguments)]
@@ -242,7 +242,7 @@ class RandomCaller(Caller):
 
 
 def audit(caller: Caller) -> None:
-    """Read everything once, without writing."""
+    """Read every session and every message once."""
     found: dict[str, None] = {}
     for status in ("active", "ended", "all"):
         query = {"status": status, "created_by": None, "student_id": None, "limit": 100}
@@ -254,7 +254,7 @@ def audit(caller: Caller) -> None:
 
 
 def _wrong_clock(step: float) -> type[datetime]:
-    """A wall clock that steps forwards and back again every second."""
+    """A wall clock that is wrong by `step`: one second forwards, the next second backwards."""
 
     class WrongClock(datetime):
         @classmethod
@@ -266,7 +266,7 @@ def _wrong_clock(step: float) -> type[datetime]:
 
 
 def run(plan: Plan) -> None:
-    """Do what is planned, each thread on its own."""
+    """Run the plan: all threads at the same time."""
     folder = Path(plan.folder)
     recorder = Recorder(folder / f"{plan.name}.jsonl")
     board = Board(folder / BOARD)

@@ -1,4 +1,4 @@
-"""Databases and writers of their own, on the test's database."""
+"""Engines, writers and managers on the test's database."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from tests.storage import SQLITE, Storage
 
 @pytest.fixture
 def settings(storage: Storage) -> Settings:
-    """Settings for the test's database, with a short retry, and little patience with a file's foreign writers."""
+    """Settings for the test's database, with short timeouts."""
     patience = 200 if storage.kind == SQLITE else 3000
     return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=patience)
 
@@ -33,7 +33,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture
 def make_writer(engine: Engine) -> Iterator[Callable[..., Writer]]:
-    """A factory of writers on the engine; keyword arguments replace the short times of tests."""
+    """A factory of writers on the engine. Keyword arguments replace the short timeouts of tests."""
     made: list[Writer] = []
 
     def make(**changes: Any) -> Writer:
@@ -48,7 +48,7 @@ def make_writer(engine: Engine) -> Iterator[Callable[..., Writer]]:
 
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
-    """Callers beside the test's own thread."""
+    """Threads for other callers than the test itself."""
     with ThreadPoolExecutor(32) as threads:
         yield threads
 
@@ -63,5 +63,5 @@ def manager(settings: Settings) -> Iterator[DatabaseManager]:
 
 @pytest.fixture
 def sessions(manager: DatabaseManager) -> SessionManager:
-    """A session manager on it."""
+    """A session manager on that database manager."""
     return SessionManager(manager)

@@ -1,4 +1,4 @@
-"""Where threads meet at a writer: a leader that waits, callers that are known to be queued."""
+"""Tools to stop threads at known points of a writer: a leader that waits, callers that are queued."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from shared import clock
 from shared.engines import Connection
 from shared.writer import Writer
 
-WAIT = 10  # seconds; only reached when something is broken
+WAIT = 10  # seconds; only a broken test waits this long
 
 
 class Gate:
-    """A write that holds the lead until it is opened."""
+    """A write that keeps its caller the leader until the gate is opened."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -24,7 +24,7 @@ class Gate:
 
 
 def held(writer: Writer, threads: ThreadPoolExecutor) -> threading.Event:
-    """A writer whose leader waits for this event: what is written meanwhile becomes one batch."""
+    """A writer whose leader waits for this event; writes that are queued until then become one batch."""
     gate = Gate()
     threads.submit(writer.write, gate)
     assert gate.entered.wait(WAIT)
