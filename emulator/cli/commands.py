@@ -37,7 +37,7 @@ from emulator.service.logs import LogBook
 Name = Annotated[str, typer.Argument(help="A function of the manifest, by its name or ARN.")]
 Data = Annotated[str | None, typer.Option(help="The event, as JSON.")]
 EventFile = Annotated[Path | None, typer.Option("--event", help="A file with the event; - for standard input.")]
-FUNCTION = Annotated[str | None, typer.Option(help="Only this function's.")]
+FunctionName = Annotated[str | None, typer.Option(help="Only this function's.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")]
 Run = Annotated[str | None, typer.Option(help="Call this schedule's function now.")]
 
@@ -80,7 +80,7 @@ def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params
     console.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
 
 
-def logs(function: FUNCTION = None, follow: Follow = False, port: Port = 8080) -> None:
+def logs(function: FunctionName = None, follow: Follow = False, port: Port = 8080) -> None:
     """Print the log of a running emulator: START, the function's lines, END and REPORT."""
     # Ctrl-C is how a person stops following: no error, wherever it arrives.
     with contextlib.suppress(KeyboardInterrupt):
@@ -91,9 +91,9 @@ def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
     after = 0
     while True:
         query = {"after": str(after), **({"function": function} if function else {})}
-        told = _ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
-        console.write("".join(entry["text"] for entry in told["entries"]))
-        after = told["last"]
+        answer = _ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
+        console.write("".join(entry["text"] for entry in answer["entries"]))
+        after = answer["last"]
         if not follow:
             return
         time.sleep(0.3)
@@ -102,8 +102,8 @@ def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
 def schedules(run: Run = None, port: Port = 8080) -> None:
     """List the schedules of a running emulator, or call one's function now."""
     if run is not None:
-        told = _ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
-        console.write(json.dumps(told) + "\n")
+        answer = _ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
+        console.write(json.dumps(answer) + "\n")
         return
     for one in _ask("GET", port, "/_emulator/schedules")["schedules"]:
         state = "" if one["enabled"] else "  (disabled)"
@@ -142,11 +142,11 @@ def _ask(method: str, port: int, path: str) -> Any:
     try:
         connection.request(method, path)
         response = connection.getresponse()
-        told = json.loads(response.read())
+        answer = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException):
         options.refuse(f"no emulator answers on port {port}")
     finally:
         connection.close()
     if response.status != 200:
-        options.refuse(str(told.get("message") or told.get("errorMessage") or told))
-    return told
+        options.refuse(str(answer.get("message") or answer.get("errorMessage") or answer))
+    return answer

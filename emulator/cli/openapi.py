@@ -1,4 +1,4 @@
-"""An OpenAPI 3.1 document of a manifest's routes: what there is, not what the bodies look like."""
+"""An OpenAPI 3.1 document of a manifest's routes; it does not describe bodies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.manifest.triggers import METHODS
 
 
 def document(manifest: Manifest) -> dict[str, Any]:
-    """The document; a route for ANY method stands under each of them."""
+    """The document; a route for ANY method is listed under each method."""
     paths: dict[str, dict[str, Any]] = {}
     for route in manifest.routes:
         if route.path == "*":  # OpenAPI has no path for everything else

@@ -1,4 +1,4 @@
-"""The options that commands share, and what they have in common to do with them."""
+"""The options that commands share, and the functions that turn them into a manifest and containers."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ MANIFEST = Path("serverless.yml")
 
 
 def refuse(message: str) -> NoReturn:
-    """End with one line that says what is wrong."""
+    """Print one line that says what is wrong, and exit with code 1."""
     print(f"error: {visible(message)}", file=sys.stderr)
     raise typer.Exit(1)
 
 
 def warn(message: str) -> None:
-    """Say what is odd, and go on."""
+    """Print a warning."""
     print(f"warning: {visible(message)}", file=sys.stderr)
 
 
 def loaded(source: Source) -> Manifest:
-    """The manifest, or the end."""
+    """The manifest; one that cannot be read ends the command with its error."""
     try:
         return source.load()
     except ManifestError as error:
@@ -64,7 +64,7 @@ def loaded(source: Source) -> Manifest:
 
 
 def added_environment(env_file: Path | None, pass_env: list[str]) -> dict[str, str]:
-    """What comes into every function's environment besides the manifest's."""
+    """The variables that --env-file and --pass-env add to every function's environment."""
     try:
         return {**environment.passed(pass_env), **(environment.read(env_file) if env_file else {})}
     except environment.EnvFileError as error:

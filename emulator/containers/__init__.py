@@ -1,8 +1,7 @@
-"""Execution environments: the one seam behind which functions run.
+"""Execution environments: the interface through which every function runs.
 
-The gateway, the Invoke API and the schedules all call `invoke`; whether the function then runs in this
-process (`inline`), in warm processes of its own (`workers`) or under Amazon's runtime client (`ric`) is
-nobody else's business.
+The gateway, the Invoke API and the schedules call `invoke`. They do not know whether the function then runs in
+this process (`inline`), in warm processes of its own (`workers`) or under Amazon's runtime client (`ric`).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Invocation:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of an invocation: the answer, or with a fault the error object; and the figures."""
+    """The result of an invocation: the answer, or with a fault the error object; and the measured figures."""
 
     payload: bytes
     fault: Fault | None = None
@@ -64,10 +63,10 @@ class Containers(Protocol):
         """Run a function; whatever it does, this returns an Outcome, within its timeout and the queue's."""
 
     def replace(self, manifest: Manifest) -> None:
-        """Go on with a changed manifest."""
+        """Use a changed manifest from the next invocation on."""
 
     async def stop(self) -> None:
-        """End every environment, giving each a moment for what it still has to write."""
+        """End every environment; each has a few seconds to run what it registered for its exit."""
 
 
 def failed(fault: Fault, message: str, kind: str | None = None, **figures: Any) -> Outcome:
@@ -79,7 +78,7 @@ def failed(fault: Fault, message: str, kind: str | None = None, **figures: Any) 
 
 
 def timed_out(function: Function, request_id: str, **figures: Any) -> Outcome:
-    """What is left of an invocation that took too long."""
+    """The outcome of an invocation that ran into its time-out."""
     message = f"{stamp(time.time())} {request_id} Task timed out after {function.timeout:.2f} seconds"
     return failed(Fault.TIMED_OUT, message, duration=function.timeout * 1000.0, **figures)
 
@@ -90,11 +89,11 @@ def stamp(epoch: float) -> str:
 
 
 def exited(request_id: str, reason: str, **figures: Any) -> Outcome:
-    """What is left of an invocation whose process ended; the reason as in `exit status 1`."""
+    """The outcome of an invocation whose process ended; the reason as in `exit status 1`."""
     message = f"RequestId: {request_id} Error: Runtime exited with error: {reason}"
     return failed(Fault.EXITED, message, "Runtime.ExitError", **figures)
 
 
 def throttled(function: Function) -> Outcome:
-    """What a caller gets who waited long enough for a free environment."""
+    """The outcome when no environment became free in time."""
     return failed(Fault.THROTTLED, f"Rate Exceeded: every environment of {function.name} is busy")

@@ -1,4 +1,4 @@
-"""What functions print when they share the emulator's process: told apart by thread."""
+"""What functions print when they share the emulator's process: one buffer for each thread."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TextIO
 
 
 class Capture(io.TextIOBase):
-    """Stands in for sys.stdout or sys.stderr: a thread that runs a function has a copy kept."""
+    """Replaces sys.stdout or sys.stderr, and copies what a function's thread writes to its buffer."""
 
     def __init__(self, stream: TextIO, buffers: Buffers) -> None:
         self.stream = stream
         self.buffers = buffers
 
     def write(self, text: str) -> int:
-        """Write where the stream always went, as a debugger's prompt must, and to the function's buffer."""
+        """Write to the real stream, which a debugger's prompt needs, and to the function's buffer."""
         buffer = self.buffers.current()
         if buffer is not None:
             buffer.write(text)
@@ -46,7 +46,7 @@ class Buffers(threading.local):
     buffer: io.StringIO | None = None
 
     def install(self) -> None:
-        """Put a capture in the place of both streams."""
+        """Replace both streams."""
         sys.stdout = Capture(sys.stdout, self)
         sys.stderr = Capture(sys.stderr, self)
 
@@ -66,6 +66,6 @@ class Buffers(threading.local):
         self.buffer = io.StringIO()
 
     def close(self) -> bytes:
-        """It is done: what it has printed."""
+        """This thread has run its function; what it printed."""
         buffer, self.buffer = self.buffer, None
         return buffer.getvalue().encode(errors="backslashreplace") if buffer else b""

@@ -1,4 +1,4 @@
-"""The emulator's end of one execution environment: an invocation goes in, an outcome comes out, come what may."""
+"""The emulator's side of one execution environment: every invocation gets an outcome, whatever the process does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EOF_SECONDS = 0.05
 
 
 class Owner(Protocol):
-    """Whoever keeps the container, and hears of it."""
+    """Keeps the container, and is called when its state changes."""
 
     function: Function
 
@@ -24,7 +24,7 @@ class Owner(Protocol):
         """It can take an invocation."""
 
     def broken(self, container: Container, outcome: Outcome) -> None:
-        """It will never be ready, and this is why."""
+        """It could not start; the outcome says why."""
 
     def gone(self, container: Container) -> None:
         """Its process has ended."""
@@ -34,10 +34,10 @@ class Owner(Protocol):
 
 
 class Container:
-    """A process with a channel: starting, then idle and busy in turn, at last gone.
+    """A process with a channel to it. It starts, is idle and busy in turn, and ends.
 
-    How invocations and answers travel is a subclass's business: it implements `start`, `_send` and `_hang_up`,
-    and calls `_ready`, `_settle` and `_fail`.
+    A subclass defines the channel: it implements `start`, `_send` and `_close_channel`, and calls `_ready`,
+    `_settle` and `_fail`.
     """
 
     def __init__(self, owner: Owner) -> None:
@@ -48,7 +48,7 @@ class Container:
         self.idle_since = 0.0
         self.peak = 0
         self.up = False
-        """Whether the start is over, well or badly."""
+        """Whether the start is over, with success or without."""
         self.retired = False
         self._alive = True
         self._started = time.perf_counter()
@@ -59,7 +59,7 @@ class Container:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, python: str, environ: dict[str, str], root: str) -> None:
-        """Start the process; the owner is told when it is ready, or that it never will be."""
+        """Start the process; the owner's `ready` or `broken` is called later."""
         raise NotImplementedError
 
     def run(self, invocation: Invocation, future: asyncio.Future[Outcome]) -> None:
@@ -69,23 +69,23 @@ class Container:
         seconds = self.function.timeout
         self._due = self.loop.time() + seconds
         if self._timer is None:
-            self._timer = self.loop.call_later(seconds, self._look)
+            self._timer = self.loop.call_later(seconds, self._check_deadline)
         try:
             self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
-        except Exception as error:  # nothing was written: the process is as good as before
+        except Exception as error:  # nothing was written: the process can take the next event
             self._settle(failed(Fault.RAISED, f"the event cannot be sent: {error}", type(error).__name__))
 
     def retire(self, grace: float) -> None:
-        """Let the process end by itself: it sees its channel close. Later it is ended."""
+        """Close the channel, which lets the process end by itself; after `grace` seconds it is killed."""
         self.retired = True
-        self._hang_up()
+        self._close_channel()
         self.loop.call_later(grace, self.process.kill)
 
-    def give_up(self, outcome: Outcome) -> None:
-        """It could not be started: whatever there is of it ends, and the owner is told."""
+    def abandon(self, outcome: Outcome) -> None:
+        """Its start has failed: call the owner's `broken`, kill the process if there is one, then call `gone`."""
         self._fail(outcome)
         if self.process.pid:
-            self.process.kill()  # its exit ends the rest
+            self.process.kill()  # its exit does the rest
         else:
             self._end("")
 
@@ -97,14 +97,14 @@ class Container:
     def _send(self, invocation: Invocation, deadline: int) -> None:
         raise NotImplementedError
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         raise NotImplementedError
 
-    def _expect(self) -> None:
-        """The process is being started: it has so long."""
+    def _limit_start(self) -> None:
+        """The process is being started: set the time limit of its start."""
         seconds = max(INIT_SECONDS, self.function.timeout)
         self._due = self.loop.time() + seconds
-        self._timer = self.loop.call_later(seconds, self._look)
+        self._timer = self.loop.call_later(seconds, self._check_deadline)
 
     def _ready(self) -> None:
         self._init = self._age()
@@ -128,7 +128,7 @@ class Container:
             self.owner.ready(self)
 
     def _fail(self, outcome: Outcome) -> None:
-        """It never got as far as its first invocation."""
+        """The start is over without success."""
         if not self.up:
             self.up = True
             self._cancel_timer()
@@ -137,32 +137,32 @@ class Container:
             outcome.init = self._age()
             self.owner.broken(self, outcome)
 
-    def _look(self) -> None:
-        """One timer serves many invocations: when it rings, another one than at first may be under way."""
+    def _check_deadline(self) -> None:
+        """One timer serves many invocations: when it fires, the deadline may be that of a later one."""
         self._timer = None
         left = self._due - self.loop.time()
         if left <= 0:
-            self._late()
+            self._time_out()
         elif left < math.inf:
-            self._timer = self.loop.call_later(left, self._look)
+            self._timer = self.loop.call_later(left, self._check_deadline)
 
-    def _late(self) -> None:
-        self._over(timed_out(self.function, self._request_id))
+    def _time_out(self) -> None:
+        self._finish(timed_out(self.function, self._request_id))
         self.process.kill()
 
     def _exited(self, reason: str) -> None:
-        # Something may still be in the channel. A child that it forked may hold that open: no long wait.
+        # An answer may still be in the channel. A forked child may hold the channel open, so the wait is short.
         self.loop.call_later(EOF_SECONDS, self._end, reason)
 
     def _end(self, reason: str) -> None:
         if self._alive:
             self._alive = False
-            self._hang_up()
+            self._close_channel()
             self._cancel_timer()
-            self._over(exited(self._request_id, reason))
+            self._finish(exited(self._request_id, reason))
             self.owner.gone(self)
 
-    def _over(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         if self.up:
             self._settle(outcome)
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from emulator.manifest.model import Function, Manifest
 
 FROM_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""Without these some Pythons do not even start; Lambda sets the first two as well."""
+"""Some Pythons do not start without these; Lambda sets the first two as well."""
 
 
 class EnvFileError(Exception):

@@ -1,8 +1,7 @@
-"""Everything in the emulator's own process: for a debugger's breakpoints, not for isolation.
+"""Functions in the emulator's own process: for a debugger's breakpoints, without isolation.
 
-Functions share modules, memory and `os.environ` here, a function that runs out of time is given up but
-runs on in its thread, and one that blows up the interpreter takes the emulator with it. Worker processes
-do none of this.
+Functions share modules, memory and `os.environ` here. A function that times out is answered for, but goes on
+in its thread. One that crashes the interpreter ends the emulator. Worker processes have none of these limits.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Loaded = tuple[handlers.Handler, dict[str, str]]
 
 
 class Threads:
-    """Daemon threads that grow with the work: a stuck one neither holds up the others nor the exit."""
+    """Daemon threads, started as they are needed: one that never ends delays neither the others nor the exit."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -114,7 +113,7 @@ class InlineContainers:
             timer.cancel()
 
     def replace(self, manifest: Manifest) -> None:
-        """Go on with a changed manifest and its environment; modules once imported stay."""
+        """Use a changed manifest and its environment; modules that were imported stay as they are."""
         self.manifest = manifest
         self.loaded.clear()
         self._set_environment()
@@ -186,7 +185,7 @@ class InlineContainers:
         return handlers.call(handler, invocation.payload, context)
 
     def _load(self, function: Function) -> Loaded:
-        with self.loading:  # of two first requests one imports, the other waits
+        with self.loading:  # of two first requests one imports, and the other waits
             if (found := self.loaded.get(function)) is None:
                 found = handlers.load(function.handler), environment.of_lambda(function, self.manifest)
                 self.loaded[function] = found

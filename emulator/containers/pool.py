@@ -1,4 +1,4 @@
-"""The environments of one function: an idle one is used again, a new one started, or a request waits its turn."""
+"""The environments of one function: a request uses an idle one, starts a new one, or waits in a queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE_SECONDS = 5.0
 
 
 class Pool:
-    """Grows with the requests up to a limit; beyond that they queue, and in the end are turned away."""
+    """Starts environments up to a limit; beyond it requests wait, and are throttled after `queue_seconds`."""
 
     def __init__(self, function: Function, make: Maker, starter: Starter, limit: int, queue_seconds: float) -> None:
         self.function = function
@@ -38,31 +38,31 @@ class Pool:
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run an invocation in a free environment."""
         if self.watch.changed():
-            self.renew()
+            self.retire_all()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
         if self.idle:
-            # The one used last is the warmest, and the others grow old enough to be evicted.
+            # The one used last: the others become old enough to be evicted.
             self.idle.pop().run(invocation, future)
             return await future
         self.waiting.append((invocation, future))
         self._grow_for_waiting()
-        timer = loop.call_later(self.queue_seconds, self._give_up, future)
+        timer = loop.call_later(self.queue_seconds, self._throttle, future)
         try:
             return await future
         finally:
             timer.cancel()
 
     def grow(self, count: int) -> None:
-        """Start so many environments, as far as the limit allows."""
+        """Start `count` more environments, within the limit."""
         for _ in range(min(count, self.limit - len(self.containers))):
             container = self.make(self)
             self.containers.add(container)
             self.emptied.clear()
             self._tasks.start(self._start(container))
 
-    def renew(self) -> None:
-        """The code has changed: nothing runs on what was imported before."""
+    def retire_all(self) -> None:
+        """The code has changed: no further invocation runs in the present environments."""
         self.watch = Watch()
         self.idle.clear()
         for container in self.containers:
@@ -71,13 +71,13 @@ class Pool:
                 container.retire(GRACE_SECONDS)
 
     def evict(self, before: float) -> None:
-        """End the environments that nobody has used since then."""
+        """End the environments that have been idle since before this time."""
         for container in [container for container in self.idle if container.idle_since < before]:
             self.idle.remove(container)
             container.retire(GRACE_SECONDS)
 
     async def close(self) -> None:
-        """End them all, and wait until they are."""
+        """End every environment, and wait until they have ended."""
         self.idle.clear()
         for container in self.containers:
             container.retire(GRACE_SECONDS)
@@ -85,7 +85,7 @@ class Pool:
             await self.emptied.wait()
 
     def ready(self, container: Container) -> None:
-        """A container is free: it serves whoever has waited longest."""
+        """A container is free: it takes the request that has waited longest."""
         if container.retired:
             container.retire(GRACE_SECONDS)
         elif waiting := self._next():
@@ -95,12 +95,12 @@ class Pool:
             self.idle.append(container)
 
     def broken(self, container: Container, outcome: Outcome) -> None:
-        """A container could not start: one of those who wait is told why."""
+        """A container could not start: the request that has waited longest gets its error."""
         if waiting := self._next():
             waiting[1].set_result(outcome)
 
     def gone(self, container: Container) -> None:
-        """A container's process has ended: its place may be taken by another."""
+        """A container's process has ended: another may be started for the requests that wait."""
         self.containers.discard(container)
         if container in self.idle:
             self.idle.remove(container)
@@ -109,7 +109,7 @@ class Pool:
         self._grow_for_waiting()
 
     def loaded(self, files: list[str]) -> None:
-        """These files are what the environments run."""
+        """The environments have imported these files."""
         self.watch.add(files)
 
     async def _start(self, container: Container) -> None:
@@ -118,18 +118,18 @@ class Pool:
         except Exception as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             message = f"no process for {self.function.name}: {reason}"
-            container.give_up(failed(Fault.EXITED, message, "Runtime.ExitError"))
+            container.abandon(failed(Fault.EXITED, message, "Runtime.ExitError"))
 
     def _grow_for_waiting(self) -> None:
         starting = sum(not container.up for container in self.containers)
         waiting = sum(not future.done() for _, future in self.waiting)
         self.grow(max(0, waiting - starting))
 
-    def _give_up(self, future: asyncio.Future[Outcome]) -> None:
+    def _throttle(self, future: asyncio.Future[Outcome]) -> None:
         if future.done() or all(future is not waiting[1] for waiting in self.waiting):
             return
-        if any(not container.up for container in self.containers):  # one is on its way: it has a time-out of its own
-            asyncio.get_running_loop().call_later(1, self._give_up, future)
+        if any(not container.up for container in self.containers):  # one is starting, which has a time limit of its own
+            asyncio.get_running_loop().call_later(1, self._throttle, future)
         else:
             future.set_result(throttled(self.function))
 

@@ -1,4 +1,4 @@
-"""One operating system process for one execution environment: started, listened to, ended with all its children."""
+"""One operating system process of one execution environment: its start, its log, its exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE_KILOBYTES = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 class Process:
-    """A child process with a log pipe, in a process group that dies with the emulator, however that ends."""
+    """A child process with a log pipe; its process group is killed when the emulator ends, even by SIGKILL."""
 
     def __init__(self, on_exit: Callable[[str], None]) -> None:
         self.on_exit = on_exit
@@ -32,7 +32,7 @@ class Process:
         self._status = -1
 
     def start(self, command: Sequence[str], environ: Mapping[str, str], folder: str, *channels: socket.socket) -> None:
-        """Start the child, which inherits the channels; when that fails, nothing of it is left."""
+        """Start the child, which inherits the channels; a failed start leaves no process and no descriptor open."""
         with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as undo:
             log_end, log_write = _pipe(undo, child_ends)
             life_read, life_end = _pipe(child_ends, undo)
@@ -47,13 +47,13 @@ class Process:
                 start_new_session=True,
             )
             undo.callback(_end_now, popen)
-            _tie(life_read, popen.pid)
+            _kill_with_emulator(life_read, popen.pid)
             os.set_blocking(log_end, False)
             self._descriptors = [log_end, life_end]
             undo.callback(self._descriptors.clear)
             self.loop.add_reader(log_end, self.read_log)
             undo.callback(self.loop.remove_reader, log_end)
-            _give_way(popen.pid)
+            _make_batch(popen.pid)
             self._listen_for_exit(popen)
             self._popen = popen
             undo.pop_all()
@@ -64,12 +64,12 @@ class Process:
         return self._popen.pid if self._popen else 0
 
     def kill(self) -> None:
-        """End the child and everything it started, at once."""
+        """Kill the child and everything it started."""
         if self._popen is not None and self._popen.returncode is None:
             _kill_group(self._popen.pid)
 
     def read_log(self) -> None:
-        """Take in what has been printed so far."""
+        """Read what has been printed so far."""
         if not self._descriptors:
             return
         try:
@@ -93,7 +93,7 @@ class Process:
         return log
 
     def resident(self) -> int:
-        """Kilobytes that are in memory just now; 0 where nobody tells."""
+        """Kilobytes that are in memory now; 0 where the system does not say."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         except (OSError, IndexError):
@@ -101,7 +101,7 @@ class Process:
         return int(pages) * PAGE_KILOBYTES
 
     def peak(self) -> int:
-        """The most kilobytes that were in memory so far; 0 where nobody tells."""
+        """The most kilobytes that were in memory so far; 0 where the system does not say."""
         try:
             if self._status < 0:
                 self._status = os.open(f"/proc/{self.pid}/status", os.O_RDONLY | os.O_CLOEXEC)
@@ -128,7 +128,7 @@ class Process:
         assert self._popen is not None
         for watch in self._descriptors[2:]:
             self.loop.remove_reader(watch)
-        _kill_group(self._popen.pid)  # what it forked, while the dead process still holds the group's number
+        _kill_group(self._popen.pid)  # its children; the group's number is not free before the wait below
         code = self._popen.wait()
         self.read_log()
         self.loop.remove_reader(self._descriptors[0])
@@ -152,11 +152,11 @@ def _end_now(popen: subprocess.Popen[bytes]) -> None:
     popen.wait()
 
 
-def _tie(life_read: int, group: int) -> None:
+def _kill_with_emulator(life_read: int, group: int) -> None:
     """Let the kernel kill the group when the other end of this pipe closes: it does when the emulator dies.
 
-    The child only has to keep the pipe open, which it does by not knowing about it. Elsewhere than on Linux
-    the child notices that its channel has closed.
+    The child inherits the pipe and keeps it open. On other systems than Linux the child ends by itself when it
+    sees that its channel has closed.
     """
     if hasattr(fcntl, "F_SETSIG"):
         fcntl.fcntl(life_read, fcntl.F_SETSIG, signal.SIGKILL)
@@ -164,8 +164,8 @@ def _tie(life_read: int, group: int) -> None:
         fcntl.fcntl(life_read, fcntl.F_SETFL, fcntl.fcntl(life_read, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _give_way(pid: int) -> None:
-    """Let the scheduler not interrupt the emulator whenever it wakes this process: it has others to wake."""
+def _make_batch(pid: int) -> None:
+    """Keep this process from interrupting the emulator each time it wakes up: the emulator may have others to serve."""
     if hasattr(os, "SCHED_BATCH"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
@@ -177,7 +177,7 @@ def _kill_group(pid: int) -> None:
 
 
 def _reason(code: int) -> str:
-    """A return code in Lambda's words."""
+    """A return code as Lambda writes it."""
     if code >= 0:
         return f"exit status {code}"
     name = signal.strsignal(-code) or f"signal {-code}"

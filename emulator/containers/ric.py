@@ -1,4 +1,4 @@
-"""A container that runs Amazon's own runtime client (PyPI: awslambdaric) against a Runtime API of its own."""
+"""A container that runs Amazon's own runtime client (PyPI: awslambdaric), and serves the Runtime API to it."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ class RuntimeClient(Container):
         environ["AWS_LAMBDA_RUNTIME_API"] = f"{host}:{port}"
         command = [python or sys.executable, "-m", "awslambdaric", self.function.handler]
         self.process.start(command, environ, root)
-        self._expect()
+        self._limit_start()
 
     def connected(self, connection: Connection, *, here: bool) -> None:
-        """A connection of the client has come or gone."""
+        """A connection of the client was opened or closed."""
         (self._connections.add if here else self._connections.discard)(connection)
         if not here and self._polling is connection:
             self._polling = None
 
     def next(self, connection: Connection) -> None:
-        """The client asks for work: the first time that means that it is ready."""
+        """The client asks for an event; the first time that means that it is ready."""
         self._polling = connection
         if not self.up:
             self.owner.loaded(sources(self._root))
@@ -96,14 +96,14 @@ class RuntimeClient(Container):
         self._hand_over(invocation.payload, headers)
 
     def _hand_over(self, payload: bytes, headers: dict[str, str]) -> None:
-        """Answer the client's question for work; when it has yet to ask, it soon will."""
+        """Send the event now if the client has asked for one, else when it asks."""
         if self._polling is None:
             self._waiting = payload, headers
         else:
             polling, self._polling, self._waiting = self._polling, None, None
             polling.reply(OK, payload, headers)
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

@@ -38,7 +38,7 @@ class Worker(Container, asyncio.Protocol):
                 command = [python or sys.executable, "-c", BOOT, str(theirs.fileno()), root, HOME]
                 environ["_INVOKED_FUNCTION_ARN"] = self.function.arn
                 self.process.start(command, environ, root, theirs)
-            self._expect()
+            self._limit_start()
             await self.loop.create_connection(lambda: self, sock=ours)
         except BaseException:
             ours.close()
@@ -46,7 +46,7 @@ class Worker(Container, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the channel is open."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from asyncio's
 
     def data_received(self, data: bytes) -> None:
         """asyncio: part of a frame, or of several."""
@@ -62,11 +62,11 @@ class Worker(Container, asyncio.Protocol):
             self._frame(kind, payload, milliseconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the process is dead, or will soon be found dead, or has closed what it must not close."""
+        """asyncio: the process has ended, is about to, or the function closed the channel."""
         if self._reason:
             self._end(self._reason)
         elif not self.retired:
-            # An interpreter that is ending closes its sockets before it is gone, and has its own exit code to tell.
+            # An interpreter that is ending closes its sockets first: wait for its own exit code.
             self.loop.call_later(ENDING_SECONDS, self.process.kill)
 
     def _send(self, invocation: Invocation, deadline: int) -> None:
@@ -86,7 +86,7 @@ class Worker(Container, asyncio.Protocol):
         elif kind == INIT_ERROR:
             self._fail(Outcome(payload, Fault.RAISED))
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         if self._transport is not None:
             self._transport.close()
 

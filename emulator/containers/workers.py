@@ -1,4 +1,4 @@
-"""Every function in processes of its own, as on Lambda: one request at a time in each, warm between requests."""
+"""Every function in processes of its own, as on Lambda: each runs one request at a time and stays warm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emulator.manifest.model import Function, Manifest
 
 @dataclass(frozen=True)
 class Settings:
-    """How many environments, for how long, with what in their environment."""
+    """How many environments there may be, how long they live, and what they run with."""
 
     max_containers: int = 4
     """For each function."""
@@ -39,16 +39,16 @@ class WorkerContainers:
         self.settings = settings
         self.make = make
         self.pools: dict[str, Pool] = {}
-        self.leaving = Tasks()
-        self.sweepers = Tasks()
+        self._draining = Tasks()
+        self._checks = Tasks()
 
     async def start(self) -> None:
-        """Start what is to be warm already, and the sweepers."""
+        """Start the prewarmed environments and the periodic checks."""
         for function in self.manifest.functions.values():
             self._pool(function).grow(self.settings.prewarm)
-        self.sweepers.start(repeat(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2), self._evict))
+        self._checks.start(repeat(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2), self._evict))
         if self.settings.enforce_memory:
-            self.sweepers.start(repeat(self.MEMORY_SECONDS, self._enforce_memory))
+            self._checks.start(repeat(self.MEMORY_SECONDS, self._enforce_memory))
 
     def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function in one of its environments."""
@@ -56,21 +56,21 @@ class WorkerContainers:
         return pool.invoke(invocation)
 
     def replace(self, manifest: Manifest) -> None:
-        """Go on with a changed manifest: what runs under the old one finishes and ends."""
+        """Use a changed manifest: environments of the old one finish what they run, and end."""
         self.manifest = manifest
         for pool in self.pools.values():
-            pool.renew()
-            self.leaving.start(_drained(pool))
+            pool.retire_all()
+            self._draining.start(_drained(pool))
         self.pools = {}
 
     async def stop(self) -> None:
         """End every environment; each may finish what it registered for its exit."""
-        self.sweepers.cancel()
-        await asyncio.gather(*(pool.close() for pool in self.pools.values()), self.leaving.wait())
+        self._checks.cancel()
+        await asyncio.gather(*(pool.close() for pool in self.pools.values()), self._draining.wait())
 
     def _pool(self, function: Function) -> Pool:
-        limit, patience = self.settings.max_containers, self.settings.queue_seconds
-        pool = self.pools[function.name] = Pool(function, self.make, self._start, limit, patience)
+        limit, queue_seconds = self.settings.max_containers, self.settings.queue_seconds
+        pool = self.pools[function.name] = Pool(function, self.make, self._start, limit, queue_seconds)
         return pool
 
     async def _start(self, container: Container) -> None:

@@ -1,4 +1,4 @@
-"""The two kinds of API behind one port: how each finds a route, builds an event and words its answers."""
+"""The two kinds of API on one port: how each finds a route, builds an event and makes a response."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emulator.manifest.model import Manifest, Route
 
 
 class Api(Protocol):
-    """What the gateway asks of an API."""
+    """What the gateway needs from an API."""
 
     timeout: float
     """Seconds that it waits for a function."""
@@ -31,10 +31,10 @@ class Api(Protocol):
         """The event that the function receives."""
 
     def answer(self, outcome: Outcome | None) -> Response:
-        """The response to what came of it; None when the API's own time is over."""
+        """The response to an outcome; None when the API's own time limit has passed."""
 
     def finish(self, headers: Headers, response: Response) -> None:
-        """Add what every answer carries."""
+        """Add the headers that every response of this API has."""
 
 
 class HttpApi:
@@ -45,7 +45,7 @@ class HttpApi:
     def __init__(self, manifest: Manifest) -> None:
         self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
         self.cors = manifest.cors
-        self.old = manifest.payload == "1.0"
+        self._payload_v1 = manifest.payload == "1.0"
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """Answered for every path, whether there is a route or not."""
@@ -61,14 +61,14 @@ class HttpApi:
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 2.0, or 1.0 when the manifest says so."""
-        build = payload_v1_event.http_api if self.old else payload_v2_event.http_api
+        build = payload_v1_event.http_api if self._payload_v1 else payload_v2_event.http_api
         return build(request, route, parameters)
 
     def answer(self, outcome: Outcome | None) -> Response:
-        """An answer without a status is inferred, in format 2.0."""
+        """In format 2.0 a result without a status is the body of a 200."""
         if outcome is None:
             return error_response(503, "Service Unavailable", f"over {self.timeout:.0f} s")
-        return payload_v1_response.http_api(outcome) if self.old else payload_v2_response.http_api(outcome)
+        return payload_v1_response.http_api(outcome) if self._payload_v1 else payload_v2_response.http_api(outcome)
 
     def finish(self, headers: Headers, response: Response) -> None:
         """CORS."""
@@ -107,7 +107,7 @@ class RestApi:
         return self.router.match(method, self._inside(raw_path))
 
     def missing(self) -> Response:
-        """403, which REST APIs answer to what they do not know."""
+        """403, as REST APIs answer where there is no route."""
         return error_response(403, "Missing Authentication Token")
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
@@ -115,11 +115,11 @@ class RestApi:
         return payload_v1_event.rest_api(request, self._inside(request.raw_path), route, parameters, self.stage)
 
     def answer(self, outcome: Outcome | None) -> Response:
-        """An answer must be complete; nothing is inferred."""
+        """A result must have every part; nothing is inferred."""
         return payload_v1_response.rest_api(outcome)
 
     def finish(self, headers: Headers, response: Response) -> None:
-        """Nothing: CORS headers are the functions' own business here."""
+        """Nothing: the functions of a REST API set CORS headers themselves."""
 
     def _inside(self, raw_path: str) -> str:
         return raw_path[len(self.prefix) :] or "/"

@@ -14,11 +14,11 @@ BODY_TIMEOUT = 30.0
 
 
 class ClientGoneError(Exception):
-    """The client hung up before its request was complete: nobody is left to answer."""
+    """The client closed the connection, or took too long, before its request was complete."""
 
 
 class Bodies:
-    """Reads request bodies; knows which are still under way, so that a stop need not wait for a slow client."""
+    """Reads request bodies, and knows which are incomplete, so that a stop need not wait for slow clients."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()

@@ -1,4 +1,4 @@
-"""What other origins may do: preflights answered, headers added, by the manifest's `httpApi.cors`."""
+"""CORS by the manifest's `httpApi.cors`: answers preflight requests, adds headers to responses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def preflight(cors: Cors, method: str, headers: Headers) -> Response | None:
 
 
 def apply(cors: Cors, request_headers: Headers, response: Response) -> None:
-    """Put the gateway's CORS headers on an answer, in place of any that the function set."""
+    """Replace the CORS headers of a function's response by the gateway's."""
     response.headers[:] = [item for item in response.headers if not item[0].startswith(b"access-control-")]
     origin = header(request_headers, b"origin")
     if origin is not None:
@@ -35,7 +35,7 @@ def apply(cors: Cors, request_headers: Headers, response: Response) -> None:
 
 
 def add(cors: Cors, origin: bytes, headers: Headers) -> None:
-    """Add what an allowed origin is told; nothing for another one."""
+    """Add the headers for an allowed origin; nothing for another one."""
     allowed = allowed_origin(cors, origin)
     if allowed is None:
         return
@@ -47,7 +47,7 @@ def add(cors: Cors, origin: bytes, headers: Headers) -> None:
 
 
 def allowed_origin(cors: Cors, origin: bytes) -> bytes | None:
-    """What Access-Control-Allow-Origin says to this origin."""
+    """The value of Access-Control-Allow-Origin for this origin, None where it is not allowed."""
     if "*" in cors.allowed_origins:
         return b"*"
     for pattern in cors.allowed_origins:

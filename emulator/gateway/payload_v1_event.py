@@ -12,7 +12,7 @@ from emulator.manifest.model import Route
 
 Values = dict[str, list[str]]
 
-_NOBODY = (
+_EMPTY_IDENTITY = (
     "accessKey",
     "accountId",
     "caller",
@@ -96,7 +96,7 @@ def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
         "extendedRequestId": request.id,
         "httpMethod": request.method,
         "identity": {
-            **dict.fromkeys(_NOBODY),
+            **dict.fromkeys(_EMPTY_IDENTITY),
             "sourceIp": request.source_ip,
             "userAgent": headers.get(b"user-agent"),
         },

@@ -11,7 +11,7 @@ Match = tuple[Route, dict[str, str]]
 
 
 class Router:
-    """The routes of one API, ordered so that the first that fits is the one that AWS would take."""
+    """The routes of one API, ordered so that the first that matches is the one that AWS takes."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.literal: dict[tuple[str, str], Route] = {}

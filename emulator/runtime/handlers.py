@@ -1,4 +1,4 @@
-"""Handlers: found by the manifest's string, called with JSON, answered with JSON."""
+"""Handlers: loaded by the manifest's string, called with JSON, their results returned as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PAYLOAD = 6_291_556
 
 
 class InitError(Exception):
-    """A handler that cannot be found or imported: what the caller is told, and what the log shows."""
+    """A handler that cannot be found or imported: the error that the caller receives, and the trace for the log."""
 
     def __init__(self, kind: str, message: str, trace: str = "", files: list[str] | None = None) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[byte
     except Exception as error:
         return _raised(error, context.aws_request_id)
     try:
-        # Bytes go out as they are, there as well.
+        # Bytes are sent unchanged, as Lambda does.
         text = result if isinstance(result, bytes) else _encode(result)
         answer = text if isinstance(text, bytes) else text.encode()
     except Exception as error:
@@ -94,7 +94,7 @@ def failure(kind: str, message: str, request_id: str, trace: str = "") -> tuple[
 
 
 def _number(value: Any) -> Any:
-    """Decimals are numbers to Amazon's runtime client; nobody need import their module for that."""
+    """Amazon's runtime client writes a Decimal as a number; by its name, so that its module is not imported here."""
     if type(value).__name__ == "Decimal":
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -119,7 +119,7 @@ def _trace(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and not frame.filename.startswith(("<frozen", importlib.__file__))
     ]
-    if len(frames) > 40:  # a blown stack repeats itself
+    if len(frames) > 40:  # a stack overflow repeats the same frames
         frames = [*frames[:20], *frames[-20:]]
     return "".join(traceback.format_list(frames))
 

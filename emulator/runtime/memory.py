@@ -11,15 +11,15 @@ PEAK = re.compile(rb"VmHWM:\s*(\d+)")
 
 
 FEW_FAULTS = 8
-"""Pages that may have come in without anybody looking again."""
+"""Page faults since the last reading up to which it is taken as current."""
 
 
 class Memory:
-    """Asks the operating system, the cheap way where that tells the truth.
+    """Asks the operating system, by the cheaper of two ways where that is correct.
 
     On Linux a new process inherits the peak of the one that started it, so `getrusage` is right only
-    once it has grown beyond that; until then `/proc/self/status` knows. Memory grows by page faults
-    alone, so between two invocations without any, nothing need be read.
+    once it has grown beyond that; until then `/proc/self/status` has the figure. Memory grows by page faults
+    alone, so it is read again only after some of them.
     """
 
     def __init__(self) -> None:

@@ -72,7 +72,7 @@ class Worker:
         self.pid = os.getpid()
 
     def run(self) -> None:
-        """Import the handler, say so, and serve until the emulator closes the channel."""
+        """Import the handler, report that, and serve until the emulator closes the channel."""
         begun = time.perf_counter()
         try:
             handler = handlers.load(self.environment["_HANDLER"])
@@ -96,7 +96,7 @@ class Worker:
         payload, error = handlers.call(handler, event, context)
         milliseconds = _since(begun)
         if os.getpid() != self.pid:
-            os._exit(0)  # a child that the handler forked has come back here: the answer is its parent's
+            os._exit(0)  # a child that the handler forked returned too: only its parent answers
         if error is not None:
             self._print(error)
         _flush()

@@ -1,1 +1,1 @@
-"""What runs behind the gateway: functions, schedules, logs."""
+"""What is served, apart from HTTP: the project, its functions, schedules and logs."""

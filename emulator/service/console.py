@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: the banner, one line per request, what the functions print."""
+"""The output on the terminal: the banner, one line for each request, what the functions print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
 
 
 def visible(text: str) -> str:
-    """Text from outside made harmless: a caller's line breaks and control characters become escapes."""
+    """Text from outside with its line breaks and control characters escaped, so that it cannot control the terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -35,13 +35,13 @@ def _json_escape(char: str) -> str:
 
 
 def printed_lines(text: str) -> list[str]:
-    """The lines that a function printed, each made harmless."""
-    lines = text.replace("\u00a0", " ").splitlines()  # Amazon's client indents with hard spaces
+    """The lines that a function printed, with their control characters escaped."""
+    lines = text.replace("\u00a0", " ").splitlines()  # Amazon's runtime client indents with non-breaking spaces
     return [visible(line.expandtabs()) for line in lines]
 
 
 class Console:
-    """Writes lines in batches: a busy gateway does not wait for the terminal at every request.
+    """Writes lines in batches, so that no request waits for the terminal.
 
     Nothing but the colour of a status reaches the terminal as an escape sequence, whatever a caller, a function or a
     manifest holds.
@@ -71,7 +71,7 @@ class Console:
                 self.line(f"  {name} | {line}")
 
     def line(self, text: str) -> None:
-        """One line, written soon; a line break in it becomes an escape."""
+        """Write one line within 20 milliseconds; a line break in it becomes an escape."""
         self._add(visible(text))
 
     def _add(self, text: str) -> None:
@@ -80,7 +80,7 @@ class Console:
             self._timer = asyncio.get_running_loop().call_later(self.DELAY, self.flush)
 
     def flush(self) -> None:
-        """Write what is waiting; a terminal that is gone is no reason to stop serving."""
+        """Write the lines that are waiting; a closed terminal is ignored."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -110,7 +110,7 @@ def _write(text: str) -> None:
 
 
 def banner(manifest: Manifest, url: str, runtime: str) -> str:
-    """What stands on the screen once the emulator serves."""
+    """The text that is printed when the emulator serves."""
     count = len(manifest.functions)
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
     schedules = [

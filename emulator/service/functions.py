@@ -1,4 +1,4 @@
-"""Invocations, whoever asks for them: each gets an id, a place in the log, and its output on the screen."""
+"""Invocations from every source: each gets an id and an entry in the log, and its output goes to the console."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.service.logs import Entry, LogBook
 
 
 class Functions:
-    """Runs functions, and keeps what they had to say."""
+    """Runs functions, and records what they logged."""
 
     def __init__(self, containers: Containers, logs: LogBook, console: Console) -> None:
         self.containers = containers

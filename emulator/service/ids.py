@@ -1,11 +1,11 @@
-"""Ids as AWS's look: different for every request, and no secrets."""
+"""Ids in the form of AWS's: random for every request, but not secret."""
 
 from __future__ import annotations
 
 import base64
 import random
 
-# Seeded by the system once: asking it every time costs more than the rest of a request.
+# Seeded by the system once: a system call for every id would cost more than the rest of a request.
 _random = random.Random()  # noqa: S311
 
 

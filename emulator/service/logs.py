@@ -18,7 +18,7 @@ TAIL = 4096
 
 @dataclass(slots=True)
 class Entry:
-    """One invocation in the log; put into words when somebody reads it."""
+    """One invocation in the log; its text is made when it is read."""
 
     number: int
     epoch: float

@@ -1,4 +1,4 @@
-"""Schedules at work: functions called at their times, and at any time on demand."""
+"""Calls the functions of a manifest's schedules at their times, and at any time on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.service.console import Console
 from emulator.service.functions import Functions
 
 LONGEST_SLEEP = 3600.0
-"""Seconds: nothing sleeps longer, so that a clock that was set is noticed."""
+"""Seconds: the longest single sleep, so that a change of the system's clock is noticed within an hour."""
 
 
 class Schedules:
@@ -28,21 +28,21 @@ class Schedules:
         self.functions = functions
         self.console = console
         self.known: dict[str, Schedule] = {}
-        self._followers = Tasks()
+        self._clocks = Tasks()
         self._runs = Tasks()
 
     def start(self, manifest: Manifest) -> None:
-        """Follow the schedules of this manifest, and those of no other."""
-        self._followers.cancel()
+        """Run the schedules of this manifest in place of those before."""
+        self._clocks.cancel()
         self.known = {schedule.name: schedule for schedule in manifest.schedules}
         for schedule in manifest.schedules:
             if schedule.enabled:
-                self._followers.start(self._follow(schedule))
+                self._clocks.start(self._call_on_time(schedule))
 
     async def stop(self) -> None:
-        """Call nothing any more, and let the calls that are under way finish."""
-        self._followers.cancel()
-        await self._followers.wait()
+        """Make no further call, and wait for the calls that are running."""
+        self._clocks.cancel()
+        await self._clocks.wait()
         await self._runs.wait()
 
     async def run(self, schedule: Schedule) -> Outcome:
@@ -51,17 +51,17 @@ class Schedules:
         rule = arn("events", function.region, f"rule/{schedule.name}")
         event = event_of_schedule(rule, function.region) if schedule.input is None else schedule.input
         outcome = await self.functions.invoke(function, json.dumps(event).encode())
-        told = "ok" if outcome.fault is None else outcome.fault.value
-        self.console.line(f"SCHEDULE {schedule.expression}  {told}  {outcome.duration:.1f} ms  {function.name}")
+        result = "ok" if outcome.fault is None else outcome.fault.value
+        self.console.line(f"SCHEDULE {schedule.expression}  {result}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
 
-    async def _follow(self, schedule: Schedule) -> None:
+    async def _call_on_time(self, schedule: Schedule) -> None:
         expression = cron.parse(schedule.expression)
         due = expression.after(datetime.now(UTC))
         while due is not None:
             while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
                 await asyncio.sleep(min(left, LONGEST_SLEEP))
-            # Called beside the clock: a slow function does not shift its next time.
+            # In a task of its own: a slow function does not delay its next call.
             self._runs.start(self.run(schedule))
             due = expression.after(due)
 
