@@ -251,3 +251,10 @@ def test_the_parser_says_where_an_upgrade_begins() -> None:
     with pytest.raises(httptools.HttpParserUpgrade) as caught:
         parser.feed_data(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nrest")
     assert caught.value.args == (len(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"),)
+
+
+def test_the_limit_of_a_head_does_not_count_the_requests_before_it() -> None:
+    long = b"GET /long HTTP/1.1\r\nHost: x\r\nX-Value: " + b"x" * 40_000 + b"\r\n\r\n"
+    answer = ask(long, long, LAST)
+    assert answer.count(b"GET /long") == 2
+    assert b"GET /last" in answer
