@@ -6,44 +6,49 @@ STAGE  ?= dev
 JOBS   ?= 4
 
 BIN := .venv/bin
+# BIN=… names another virtual environment, which is there already. Its path may hold spaces, which no target may.
+MADE := $(if $(filter-out .venv/bin,$(BIN)),,.venv/bin/python)
 ZIP := .serverless/switchboard-sessions.zip
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test lint types imports format bench proof package clean
+.PHONY: help run test lint types imports format bench proof mutants package clean
 .DEFAULT_GOAL := help
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
-	@exec $(BIN)/python -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
+	@exec "$(BIN)/python" -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
 
 test: .venv/test.stamp lint types imports  ## Run the linter, type checker, import rules and all tests (JOBS=4 processes)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope
 
 lint: .venv/test.stamp
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
 
 types: .venv/test.stamp
-	@$(BIN)/mypy
+	@"$(BIN)/mypy"
 
 imports: .venv/test.stamp
-	@$(BIN)/lint-imports
+	@"$(BIN)/lint-imports"
 
 format: .venv/test.stamp  ## Format the code and apply the linter's fixes
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
+	@"$(BIN)/ruff" check --fix .
+	@"$(BIN)/ruff" format .
 
 bench: .venv/bench.stamp  ## Measure the service and comparable libraries; results in bench-results/
-	@$(BIN)/python -m tests.bench $(BENCH)
+	@"$(BIN)/python" -m tests.bench $(BENCH)
 
 proof: .venv/test.stamp  ## Make random calls for ten minutes on both engines, kill processes, check every guarantee (PROOF="--engine sqlite")
-	@$(BIN)/python -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
+	@"$(BIN)/python" -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
+
+mutants: .venv/mutants.stamp  ## Change one place of the code after another; list what no test notices (MUTANTS="shared/rules.py")
+	@"$(BIN)/python" -m tests.mutants $(MUTANTS)
 
 # The zip keeps file modes, and Lambda reads the files as another user: so the umask lets everybody read them.
-package: node_modules/.wheels.stamp | $(BIN)/python  ## Build the zip for a deployment (STAGE=dev; needs npm)
-	@umask 022; PATH="$(abspath $(BIN)):$$PATH" node_modules/.bin/osls package --stage $(STAGE)
+package: node_modules/.wheels.stamp | $(MADE)  ## Build the zip for a deployment (STAGE=dev; needs npm)
+	@umask 022; PATH="$$(cd "$(BIN)" && pwd):$$PATH" node_modules/.bin/osls package --stage $(STAGE)
 	@echo "$(ZIP): $$(($$(wc -c < $(ZIP)) / 1024)) KiB"
 
 clean:  ## Remove the virtual environment, node_modules and every cache, but no database
@@ -73,6 +78,11 @@ clean:  ## Remove the virtual environment, node_modules and every cache, but no 
 .venv/bench.stamp: tests/bench/requirements.txt .venv/test.stamp
 	@echo "Installing the benchmarks' packages into .venv"
 	@$(PIP) -r tests/bench/requirements.txt
+	@touch $@
+
+.venv/mutants.stamp: tests/mutants/requirements.txt .venv/test.stamp
+	@echo "Installing the mutation tool into .venv"
+	@$(PIP) -r tests/mutants/requirements.txt
 	@touch $@
 
 node_modules/.stamp: package.json package-lock.json

@@ -105,10 +105,12 @@ def test_crowd_counts_what_was_done_and_what_failed() -> None:
         if not next(turns):
             raise LookupError("now and then")
 
+    started = time.perf_counter()
     sample = crowd([call], 0.05)
+    took = time.perf_counter() - started
     succeeded = len(sample.latencies) - sample.failures.total()
     assert abs(succeeded - sample.failures.total()) <= 1
-    assert sample.rate == pytest.approx(succeeded / sum(sample.latencies), rel=0.2)
+    assert succeeded / took <= sample.rate <= succeeded / sum(sample.latencies)
     assert set(sample.failures) == {"LookupError: now and then"}
 
 

@@ -20,6 +20,8 @@ from tests.conftest import session_body
 from tests.deploy.conftest import LITTER, ROOT, Package, Resources, make_package, of_type
 from tests.emulator.harness import running
 
+pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
+
 SIZE_LIMIT = 7_500_000
 """Bytes of the zip: a cold start begins with fetching it."""
 

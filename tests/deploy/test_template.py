@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from emulator.manifest.model import Manifest
 from tests.deploy.conftest import Package, Resources, of_type
+
+pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
 
 ALLOWED_WARNINGS = {"W3005"}
 """W3005: osls writes down the order of routes and integrations, which their references give as well."""

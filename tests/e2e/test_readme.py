@@ -3,16 +3,12 @@
 import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.e2e.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -26,26 +22,6 @@ def blocks(heading: str, language: str) -> list[str]:
 def masked(text: str) -> str:
     """Without identifiers and times."""
     return CHANGING.sub("…", text)
-
-
-@pytest.fixture
-def port(database: Path) -> Iterator[int]:
-    """The emulator, as `make run` starts it, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    command = [sys.executable, "-m", "emulator", "--port", str(free)]
-    emulator = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert emulator.stdout is not None
-    try:
-        for line in emulator.stdout:
-            if "GET     /health" in line:  # the last line of the banner
-                break
-        yield free
-    finally:
-        emulator.send_signal(signal.SIGTERM)
-        rest = emulator.communicate()[0]
-    assert emulator.returncode == 0, rest
 
 
 def test_the_classroom(port: int) -> None:

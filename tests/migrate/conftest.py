@@ -14,7 +14,7 @@ from tests.conftest import MESSAGE_TYPES, Freeze, call, message_body, open_class
 from tests.migrate.commands import migrate
 from tests.storage import PostgresDatabases, Storage, sqlite_file
 
-SESSIONS, MESSAGES, STUDENTS, KEYS = 60, 500, 40, 700
+SESSIONS, MESSAGES, STUDENTS, KEYS = 60, 250, 40, 700
 LARGE = SESSIONS * (2 + MESSAGES + STUDENTS) + KEYS
 """The number of rows of the large one, with session heads."""
 

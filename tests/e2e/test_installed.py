@@ -1,0 +1,68 @@
+"""The emulator as pip installs it: alone, for the functions of any project."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MANIFEST = "service: s\nprovider: {name: aws}\nfunctions:\n  one: {handler: app.one, events: [{httpApi: GET /one}]}\n"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the project was installed into, without its dependencies, which the tests have."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("emulator", "functions", "shared"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    site = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(site), str(source)], check=True)
+    return site
+
+
+def test_the_emulator_alone_is_installed(site: Path) -> None:
+    about = f"switchboard_emulator-{PROJECT['version']}.dist-info"
+    assert {path.name for path in site.iterdir()} == {"emulator", "bin", about}
+    installed = {path.relative_to(site) for path in (site / "emulator").rglob("*.py")}
+    assert installed == {path.relative_to(ROOT) for path in (ROOT / "emulator").rglob("*.py")}
+
+
+def test_its_command_runs_a_function_of_another_project(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "serverless.yml").write_text(MANIFEST)
+    (tmp_path / "app.py").write_text("def one(event, context):\n    return event['a']\n")
+    command = [sys.executable, str(site / "bin" / "switchboard-emulator"), "invoke", "one", "--data", '{"a": 7}']
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "7\n"), ran.stderr
+    assert "START RequestId" in ran.stderr
+
+
+def test_it_depends_on_what_it_imports() -> None:
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "emulator").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    foreign = {name.split(".")[0] for name in names} - {*sys.stdlib_module_names, "emulator"}
+    distributions = metadata.packages_distributions()
+    needed = {distributions[name][0].lower() for name in foreign}
+    named = {re.split(r"[^\w-]", requirement)[0].lower() for requirement in PROJECT["dependencies"]}
+    assert needed <= named
+    assert named - needed == {"uvloop"}  # uvicorn takes it when it is there
+
+
+def test_the_changelog_has_the_version() -> None:
+    assert f"\n## [{PROJECT['version']}] - " in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert sysconfig.get_python_version() >= PROJECT["requires-python"].removeprefix(">=")
