@@ -44,7 +44,7 @@ def test_the_client_in_javascript(port: int) -> None:
 
 
 def test_the_time_frozen_test() -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", EXAMPLES]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", str(EXAMPLES)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.returncode, "2 passed" in ran.stdout) == (0, True), ran.stdout
 

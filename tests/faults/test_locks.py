@@ -12,7 +12,7 @@ from shared import clock, environment
 from shared.config import Settings
 from shared.engines.sqlite.engine import SqliteEngine
 from tests.conftest import Classroom, Freeze, at_once, call, open_classroom
-from tests.faults.observing import BUSY_TIMEOUT, HEALTH_DEADLINE, READS, WRITES, health, refusals, serves, sound
+from tests.faults.observing import BUSY_TIMEOUT, READS, SOON, WRITES, health, refusals, serves, sound
 from tests.faults.processes import Child, Report
 
 BUSY = {(503, "database_busy")}
@@ -82,7 +82,7 @@ def test_a_foreign_lock_for_longer_is_told_and_costs_readers_nothing(classroom: 
         started = time.monotonic()
         assert refusals(READS, classroom) == set()
         assert classroom.texts() == texts
-        assert time.monotonic() - started < BUSY_TIMEOUT
+        assert time.monotonic() - started < SOON
         assert health() == BUSY_HEALTH
     serves(classroom, texts)
     sound(database)
@@ -113,7 +113,7 @@ def test_the_retry_comes_once_after_its_delay_under_a_frozen_clock(
     with foreign_lock(database, 0.4):  # longer than the timeout, shorter than that and the delay
         started = clock.elapsed()
         message = classroom.say("on the second try")
-        assert 0.7 <= clock.elapsed() - started < 5
+        assert clock.elapsed() - started >= 0.7
     assert message["timestamp"] == "2036-11-22T07:24:11.000000Z"
     assert classroom.texts() == ["on the second try"]
     assert writer_stats() | {"queued": 0} == {"queued": 0, "writes": 1, "batches": 1, "retries": 1, "failures": 0}
@@ -138,7 +138,7 @@ def test_no_retry_begins_that_could_not_end_in_time(
     with foreign_lock(database):
         started = time.monotonic()
         assert classroom.store().refusal in BUSY
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 30  # the delay of the retry
     assert writer_stats()["retries"] == 0
 
 
@@ -177,7 +177,7 @@ def test_everybody_who_waits_for_a_frozen_container_is_told_at_the_deadline(
     with container_in_a_write(database):
         started = time.monotonic()
         answers = at_once(8, lambda number: open_or_not(number))
-        assert time.monotonic() - started < 1 + HEALTH_DEADLINE
+        assert time.monotonic() - started < SOON
     assert set(answers) == BUSY
     serves(classroom, [])
     assert call("list", query={"limit": 1000}).body["total_count"] == 2  # the classroom and the one just created
@@ -205,7 +205,7 @@ def test_a_container_killed_while_it_waits_holds_nobody_up(classroom: Classroom,
         started = time.monotonic()
         texts.append("at once")
         classroom.say("at once")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < SOON
     serves(classroom, texts)
 
 
