@@ -54,7 +54,7 @@ def test_it_depends_on_what_it_imports() -> None:
     trees = [ast.parse(path.read_text()) for path in (ROOT / "emulator").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     foreign = {name.split(".")[0] for name in names} - {*sys.stdlib_module_names, "emulator"}
     distributions = metadata.packages_distributions()
     needed = {distributions[name][0].lower() for name in foreign}
