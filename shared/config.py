@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True):
     retry_delay_seconds    how long a write that failed for a passing reason waits before its only retry
     write_timeout_seconds  how long a caller waits for its write, retry included; less than the function's timeout
     queue_size             how many writes may wait in this process
+    max_students           how many students a session may have, without duplicates; 10,000 at most
     cache_size             how many sessions' rosters a container keeps
     max_staleness_ms       how old a status `validate` may go by, counted from before its read; 0: read each time
     log_level              DEBUG, INFO, WARNING or ERROR
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     retry_delay_seconds: Seconds = 5.0
     write_timeout_seconds: Seconds = 25.0
     queue_size: Count = 1000
+    max_students: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
     cache_size: Count = 1000
     max_staleness_ms: Milliseconds = 0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -12,17 +12,25 @@ import msgspec
 from shared import clock
 from shared.config import Settings
 from shared.engines import Connection, Engine, Row, open_engine
-from shared.entities import ACTIVE, HistoryPage, IdempotencyKey, Message, MessageDraft, Session, SessionFilter
+from shared.entities import (
+    ACTIVE,
+    FoundSessions,
+    HistoryPage,
+    IdempotencyKey,
+    Message,
+    MessageDraft,
+    Session,
+    SessionFilter,
+)
 from shared.errors import DatabaseSchemaError, IdempotencyKeyReusedError, SessionNotFoundError
 from shared.migrations import schema
-from shared.paging import PAGE_BYTES, row_bytes
+from shared.paging import PAGE_BYTES, fitting, row_bytes
 from shared.rows import json_text, session_of
 from shared.writer import Write, Writer, settled
 from shared.writes import Change, writes_of
 
 KEEP_ANSWERS = timedelta(hours=24)
 _PROBE_TIMEOUT = 2.0  # seconds that a health check waits for its write
-_NO_LIMIT = 2**62
 
 T = TypeVar("T", Session, Message)
 
@@ -62,27 +70,28 @@ class DatabaseManager:
         return self._write(self._writes.end(session_id), Session)
 
     def list_active_sessions(self, limit: int | None = None) -> list[Session]:
-        """The active sessions, newest first."""
+        """The active sessions, newest first; with a limit up to so many, and no more than fit a response."""
+        if limit is None:
+            return [session_of(row) for row in self._engine.fetch(self._sql.active_sessions)]
         statement = self._sql.list_page(status=ACTIVE, creator=False, student=False, after=False)
-        return [session_of(row) for row in self._engine.fetch(statement, (_NO_LIMIT if limit is None else limit,))]
+        rows, _more = self._engine.walk(statement, (limit,), lambda rows: fitting(rows, _session_bytes, limit))
+        return [session_of(row) for row in rows]
 
-    def list_sessions(
-        self, wanted: SessionFilter, after: tuple[str, str] | None, limit: int
-    ) -> tuple[list[Session], int]:
-        """Up to `limit` sessions after `after` (start time, id), newest first, and the number of all matches."""
+    def list_sessions(self, wanted: SessionFilter, after: tuple[str, str] | None, limit: int) -> FoundSessions:
+        """Sessions after `after` (start time, id), newest first: up to `limit`, and no more than fit a response."""
         creator, student = wanted.created_by is not None, wanted.student_id is not None
         who = [value for value in (wanted.student_id, wanted.created_by) if value is not None]
         seen = (after[0], *after) if after else ()
         page = self._sql.list_page(status=wanted.status, creator=creator, student=student, after=after is not None)
         total = self._sql.list_total(status=wanted.status, creator=creator, student=student)
 
-        def read(connection: Connection) -> tuple[list[Row], list[Row]]:
-            rows, counted = connection.execute(page, (*who, *seen, limit)), connection.execute(total, who)
+        def read(connection: Connection) -> tuple[list[Row], bool, list[Row]]:
+            rows, counted = connection.execute(page, (*who, *seen, limit + 1)), connection.execute(total, who)
             count = counted.fetchall()  # the last statement first: in a pipeline both answers then take one round trip
-            return rows.fetchall(), count
+            return *fitting(rows, _session_bytes, limit), count
 
-        rows, count = self._engine.snapshot(read)
-        return [session_of(row) for row in rows], _number(count)
+        rows, more, count = self._engine.snapshot(read)
+        return FoundSessions([session_of(row) for row in rows], more, _number(count))
 
     def count_active_sessions(self) -> int:
         """How many sessions are active."""
@@ -192,3 +201,10 @@ def _number(rows: list[Row]) -> int:
     if count is None:
         raise DatabaseSchemaError
     return int(count)
+
+
+def _session_bytes(row: Row) -> int:
+    """How many bytes a row of `SESSION_COLUMNS` takes in a response, at most: there each quote is escaped."""
+    name: str = row[1]
+    student_ids: str = row[3]
+    return row_bytes(name) + len(student_ids) + student_ids.count('"')

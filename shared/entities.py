@@ -36,6 +36,14 @@ class SessionFilter(msgspec.Struct, frozen=True):
     student_id: str | None = None
 
 
+class FoundSessions(msgspec.Struct, frozen=True):
+    """Sessions that match a filter, whether there are more after them, and how many match in all."""
+
+    sessions: list[Session]
+    more: bool
+    total: int
+
+
 class MessageDraft(msgspec.Struct, frozen=True):
     """A message as its sender gives it. `content` is compact UTF-8 JSON; the storage adds id, order and time."""
 

@@ -68,7 +68,7 @@ def _start() -> Environment:
             for name in Settings.unknown(os.environ):
                 log.warning("%s is not a setting of this service: is it misspelt?", name)
             database = open_database(settings)
-            manager = SessionManager(database, settings.cache_size, settings.max_staleness_ms)
+            manager = SessionManager(database, settings.cache_size, settings.max_staleness_ms, settings.max_students)
             try:
                 manager.load_active_sessions()
             except BaseException:

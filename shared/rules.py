@@ -51,10 +51,15 @@ def check_created_by(user_id: str) -> None:
         raise errors.InvalidCreatedByError
 
 
-def check_students(student_ids: tuple[str, ...]) -> None:
-    """At least one, each a user id. Raises `EmptyStudentListError`, `InvalidStudentIDError`."""
+def check_students(student_ids: tuple[str, ...], limit: int) -> None:
+    """One to `limit` of them, each a user id; without duplicates.
+
+    Raises `EmptyStudentListError`, `InvalidRequestError` for too many, `InvalidStudentIDError`, in this order.
+    """
     if not student_ids:
         raise errors.EmptyStudentListError
+    if len(student_ids) > limit:
+        raise errors.InvalidRequestError(f"student_ids: must be at most {limit} different students")
     for number, student_id in enumerate(student_ids):
         if not is_user_id(student_id):
             shown = ascii(student_id[:60])

@@ -17,20 +17,27 @@ import msgspec
 from shared import clock
 from shared.entities import Session
 
+_MAX_BYTES = 32 * 1024 * 1024
+_STUDENT_BYTES = 100  # of an id's object and its places in the tuple and in the set, without its characters
+
 
 class CachedSession(msgspec.Struct, frozen=True):
     """A session as it was while active, and its roster as a set."""
 
     session: Session
     students: frozenset[str]
+    size: int
+    """About how many bytes of memory it takes."""
     active_as_of: clock.Moment | None = None
 
 
 class SessionCache:
-    """Session id -> `CachedSession`, at most `size` of them: the oldest entry is removed first."""
+    """Session id -> `CachedSession`, at most `size` of them and `max_bytes` in all: the oldest is removed first."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, max_bytes: int = _MAX_BYTES) -> None:
         self._size = size
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._entries: dict[str, CachedSession] = {}
         self._dropped = float("-inf")  # when a session was last dropped, by `clock.elapsed`
         self._lock = threading.Lock()
@@ -46,10 +53,12 @@ class SessionCache:
         """Add a session. `active_as_of` is when it was known to be active, None when that is unknown."""
         students = frozenset(session.student_ids)
         with self._lock:
-            entry = CachedSession(session, students, self._unless_outdated(active_as_of))
+            entry = CachedSession(session, students, _size(students), self._unless_outdated(active_as_of))
+            self._remove(session.id)
             self._entries[session.id] = entry
-            while len(self._entries) > self._size:
-                del self._entries[next(iter(self._entries))]
+            self._bytes += entry.size
+            while len(self._entries) > self._size or (self._bytes > self._max_bytes and len(self._entries) > 1):
+                self._remove(next(iter(self._entries)))
         return entry
 
     def confirm(self, session_id: str, active_as_of: clock.Moment) -> None:
@@ -58,20 +67,30 @@ class SessionCache:
             entry = self._entries.get(session_id)
             if entry is not None:
                 valid = self._unless_outdated(active_as_of)
-                self._entries[session_id] = CachedSession(entry.session, entry.students, valid)
+                self._entries[session_id] = msgspec.structs.replace(entry, active_as_of=valid)
 
     def drop(self, session_id: str) -> None:
         """Remove a session that has ended. Call this after the end was committed."""
         with self._lock:
             self._dropped = clock.elapsed()
-            self._entries.pop(session_id, None)
+            self._remove(session_id)
 
     def replace(self, sessions: list[Session], active_as_of: clock.Moment | None) -> None:
         """Remove every entry, and add these sessions, known to be active at `active_as_of`."""
         with self._lock:
             self._entries.clear()
+            self._bytes = 0
         for session in sessions[: self._size]:
             self.put(session, active_as_of)
 
+    def _remove(self, session_id: str) -> None:
+        entry = self._entries.pop(session_id, None)
+        if entry is not None:
+            self._bytes -= entry.size
+
     def _unless_outdated(self, active_as_of: clock.Moment | None) -> clock.Moment | None:
         return active_as_of if active_as_of is not None and active_as_of.elapsed > self._dropped else None
+
+
+def _size(students: frozenset[str]) -> int:
+    return sum(map(len, students)) + _STUDENT_BYTES * (1 + len(students))

@@ -4,10 +4,10 @@ import logging
 from typing import NamedTuple, Protocol
 
 from shared import clock, paging, rules
-from shared.entities import ACTIVE, STUDENT, IdempotencyKey, Session, SessionFilter
+from shared.entities import ACTIVE, STUDENT, FoundSessions, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
-from shared.session_cache import CachedSession, SessionCache
+from shared.session_cache import SessionCache
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,7 @@ class SessionStore(Protocol):
 
     def list_active_sessions(self, limit: int | None = None) -> list[Session]: ...
 
-    def list_sessions(
-        self, wanted: SessionFilter, after: tuple[str, str] | None, limit: int
-    ) -> tuple[list[Session], int]: ...
+    def list_sessions(self, wanted: SessionFilter, after: tuple[str, str] | None, limit: int) -> FoundSessions: ...
 
 
 class SessionPage(NamedTuple):
@@ -47,10 +45,13 @@ class SessionManager:
     who may join, and nothing else, may use a status that is at most that old.
     """
 
-    def __init__(self, database: SessionStore, cache_size: int = 1000, max_staleness_ms: int = 0) -> None:
+    def __init__(
+        self, database: SessionStore, cache_size: int = 1000, max_staleness_ms: int = 0, max_students: int = 1000
+    ) -> None:
         self._database = database
         self._cache = SessionCache(cache_size)
         self._max_staleness_ms = max_staleness_ms
+        self._max_students = max_students
 
     def create_session(
         self,
@@ -63,7 +64,7 @@ class SessionManager:
         rules.check_name(name)
         rules.check_created_by(created_by)
         students = tuple(dict.fromkeys(student_ids))
-        rules.check_students(students)
+        rules.check_students(students, self._max_students)
         began = self._moment()
         made = Session(new_id(), name, created_by, students, clock.now())
         session = self._database.create_session(made, key)
@@ -98,9 +99,10 @@ class SessionManager:
         """A page of sessions, newest first. Raises `InvalidRequestError` for a cursor of another list."""
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)
         after = paging.position(cursor, query, tuple[str, str], _is_start_and_id)
-        found, total = self._database.list_sessions(wanted, after, limit + 1)
-        page, more = paging.fitting(found, _row_bytes, limit)
-        return SessionPage(page, total, paging.cursor(query, (page[-1].start_time, page[-1].id)) if more else None)
+        found = self._database.list_sessions(wanted, after, limit)
+        last = found.sessions[-1] if found.more else None
+        cursor = paging.cursor(query, (last.start_time, last.id)) if last else None
+        return SessionPage(found.sessions, found.total, cursor)
 
     def validate_session_membership(self, session_id: str, user_id: str, role: str) -> None:
         """Return if the user may join: an instructor any active session, a student only with an entry in the roster.
@@ -129,7 +131,7 @@ class SessionManager:
         key = rules.session_key(session_id)
         cached = self._cache.get(key)
         if cached is None:
-            return self._look_up(key, must_be_active).students
+            return self._look_up(key, must_be_active)
         if must_be_active and not self._still_active(key):
             raise SessionEndedError
         return cached.students
@@ -172,23 +174,17 @@ class SessionManager:
         self._cache.drop(key)
         return False
 
-    def _look_up(self, key: str, must_be_active: bool) -> CachedSession:
+    def _look_up(self, key: str, must_be_active: bool) -> frozenset[str]:
         began = self._moment()
         session = self._database.get_session(key)
         if session.status == ACTIVE:
-            return self._cache.put(session, began)
+            return self._cache.put(session, began).students
         self._cache.drop(key)  # a read that began before the end may still add it
         if must_be_active:
             raise SessionEndedError
-        return CachedSession(session, frozenset(session.student_ids))
+        return frozenset(session.student_ids)
 
 
 def _is_start_and_id(position: tuple[str, str]) -> bool:
     start_time, session_id = position
     return clock.is_rendered(start_time) and canonical(session_id) == session_id
-
-
-def _row_bytes(session: Session) -> int:
-    quotes_and_comma = 5
-    students = sum(map(len, session.student_ids)) + quotes_and_comma * len(session.student_ids)
-    return paging.row_bytes(session.name) + students

@@ -11,7 +11,7 @@ from typing import Any
 
 from peewee import SQL, Database, Query, Value, fn
 
-from shared.entities import BROADCAST, STUDENT_MESSAGE_TYPES
+from shared.entities import ACTIVE, BROADCAST, STUDENT_MESSAGE_TYPES
 from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionRow
 
 P = Value(None, converter=False)
@@ -61,6 +61,12 @@ class Statements(ABC):
         return self.text(SessionRow.select(SessionRow.status).where(SessionRow.id == P))
 
     # --- lists of sessions
+
+    @cached_property
+    def active_sessions(self) -> str:
+        """() -> every active session, newest first"""
+        newest_first = (SessionRow.start_time.desc(), SessionRow.id.desc())
+        return self.text(_matching(SESSION_COLUMNS, ACTIVE, False, False).order_by(*newest_first))
 
     def list_page(self, *, status: str | None, creator: bool, student: bool, after: bool) -> str:
         """([student_id], [created_by], [start_time, start_time, id of the last session seen], limit) -> sessions"""

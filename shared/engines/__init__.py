@@ -20,6 +20,9 @@ Bindings = Sequence[Any] | Mapping[str, Any]
 class Cursor(Protocol):
     """What a statement gives back."""
 
+    def __iter__(self) -> Iterator[Row]:
+        """One row after the other. A caller that stops early leaves the others where they are, if the engine can."""
+
     def fetchall(self) -> list[Row]:
         """Every row that is left."""
 

@@ -24,6 +24,7 @@ from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft
 from shared.errors import SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError, SwitchboardError
 from shared.identifiers import new_id
 from shared.models import SessionCountSlotRow
+from shared.paging import PAGE_BYTES
 from shared.rows import json_text, message_of, session_of
 from shared.statements import Statements
 from shared.writer import Deferred
@@ -78,6 +79,14 @@ RETURNING timestamp
 _LOCK = "SELECT status, timestamp FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
 
+_FULL_PAGE = f"""
+SELECT id, name, created_by, student_ids, start_time, end_time, status FROM (
+  SELECT *, sum(octet_length(student_ids)) OVER (
+    ORDER BY start_time DESC, id DESC ROWS UNBOUNDED PRECEDING
+  ) - octet_length(student_ids) AS before FROM (%s) AS page
+) AS measured WHERE before < {PAGE_BYTES} ORDER BY start_time DESC, id DESC
+"""
+
 _DELETE_ANSWER = "DELETE FROM idempotency_keys WHERE scope = %s AND key = %s AND created_at < %s"
 _KEEP_ANSWER = "INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, %s, %s)"
 
@@ -100,6 +109,13 @@ class PostgresqlStatements(Statements):
         """How many sessions there are, of a status or in all."""
         counts = [getattr(SessionCountSlotRow, name) for name in (ACTIVE, ENDED) if status is None or status == name]
         return SessionCountSlotRow.select(fn.coalesce(fn.sum(sum(counts[1:], counts[0])), SQL("0")).cast("bigint"))
+
+    def list_page(self, *, status: str | None, creator: bool, student: bool, after: bool) -> str:
+        """The same; the server sends no row that would begin beyond a full page.
+
+        An answer arrives as a whole, so the caller cannot stop early. The lengths are read without the rosters.
+        """
+        return _FULL_PAGE % super().list_page(status=status, creator=creator, student=student, after=after)
 
     @cached_property
     def kept_answer(self) -> str:

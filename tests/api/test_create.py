@@ -170,7 +170,8 @@ def test_a_session_needs_a_student() -> None:
     assert refusal(student_ids=[]) == (400, "empty_student_list")
 
 
-def test_a_session_may_have_very_many_students() -> None:
+def test_a_session_may_have_very_many_students_where_the_setting_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBOARD_MAX_STUDENTS", "10000")
     students = [f"student-{number}" for number in range(2000)]
     assert created(student_ids=students)["student_ids"] == students
 
@@ -225,3 +226,19 @@ def test_the_first_wrong_student_is_the_one_named() -> None:
 def test_a_refused_session_does_not_come_to_be(changes: Json) -> None:
     refused = call("create", body=session_body(**changes))
     assert (refused.status, call("list", query={"status": "all"}).body["total_count"]) == (400, 0)
+
+
+STUDENTS = [f"student-{number}" for number in range(1001)]
+
+
+def test_a_session_has_at_most_1000_students() -> None:
+    answer = call("create", body=session_body(student_ids=STUDENTS))
+    assert (answer.refusal, "student_ids" in answer.detail, "1000" in answer.detail) == (
+        (400, "invalid_request"),
+        True,
+        True,
+    )
+
+
+def test_the_students_are_counted_without_duplicates() -> None:
+    assert created(student_ids=STUDENTS[:1000] * 2)["student_ids"] == STUDENTS[:1000]

@@ -3,6 +3,7 @@
 import pytest
 
 from shared import environment
+from shared.engines.sqlite.engine import SqliteEngine
 from tests.conftest import RESPONSE_LIMIT, Classroom, Freeze, Json, call, crawl, open_classroom, pages
 
 
@@ -223,12 +224,52 @@ def test_a_crawl_repeats_no_session(freeze: Freeze) -> None:
     assert (len(seen), len(set(seen))) == (5, 5)
 
 
+MANY = [f"student-{number:042}" for number in range(10_000)]
+
+
+@pytest.fixture
+def many_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a session have as many students as any setting allows."""
+    monkeypatch.setenv("SWITCHBOARD_MAX_STUDENTS", str(len(MANY)))
+
+
+@pytest.mark.usefixtures("many_students")
 def test_every_page_fits_lambdas_response() -> None:
-    students = [f"student-{number:042}" for number in range(20_000)]
-    opened = {open_classroom(student_ids=students).id for _ in range(8)}
+    opened = [open_classroom(student_ids=MANY).id for _ in range(12)]
     answers = list(crawl("list"))
-    listed = {session["id"] for answer in answers for session in answer.body["sessions"]}
-    assert (listed, max(answer.size for answer in answers) <= RESPONSE_LIMIT) == (opened, True)
+    listed = [session["id"] for answer in answers for session in answer.body["sessions"]]
+    assert (listed, max(answer.size for answer in answers) <= RESPONSE_LIMIT) == (opened[::-1], True)
+
+
+@pytest.mark.usefixtures("many_students", "database")
+def test_a_list_stops_fetching_from_a_file_when_its_page_is_full() -> None:
+    for _ in range(14):
+        open_classroom(student_ids=MANY)
+    engine = environment.current().database._engine
+    assert isinstance(engine, SqliteEngine)
+    readers, fetched = engine._readers(), []
+    connection = readers.take()
+    connection.row_trace = lambda _cursor, row: fetched.append(row) or row  # type: ignore[func-returns-value]
+    readers.give_back(connection)
+    listed, behind, count = len(call("list").body["sessions"]), 1, 1
+    assert (listed < 13, len(fetched)) == (True, listed + behind + count)
+
+
+@pytest.mark.usefixtures("many_students", "postgres")
+def test_a_server_sends_no_more_than_a_page_holds() -> None:
+    for _ in range(14):
+        open_classroom(student_ids=MANY)
+    statements, engine = environment.current().database._sql, environment.current().database._engine
+    page = statements.list_page(status="active", creator=False, student=False, after=False)
+    assert 8 <= len(engine.fetch(page, (1000,))) < 14
+
+
+@pytest.mark.usefixtures("many_students")
+def test_a_cold_start_loads_no_more_rosters_than_fit_a_response() -> None:
+    for _ in range(12):
+        open_classroom(student_ids=MANY)
+    environment.reset()
+    assert 8 <= environment.sessions().get_stats()["cache_size"] < 12
 
 
 @pytest.mark.parametrize(

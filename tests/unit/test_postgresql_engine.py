@@ -25,7 +25,7 @@ from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.engines import Connection, Row
 from shared.engines.postgresql.engine import PostgresqlEngine
-from shared.entities import IdempotencyKey, MessageDraft, Session, SessionFilter
+from shared.entities import FoundSessions, IdempotencyKey, MessageDraft, Session, SessionFilter
 from shared.migrations import schema
 from shared.sessions import SessionManager
 from shared.writer import Writer
@@ -206,8 +206,8 @@ def test_moments_are_as_the_service_writes_them(
             made = Session(str(uuid.uuid4()), "Maths", "ms_noether", ("ann",), moment)
             database.create_session(made)
             assert database.get_session(made.id) == made
-            assert database.list_sessions(SessionFilter(), None, 1) == ([made], 1)
-            assert database.list_sessions(SessionFilter(), (moment, made.id), 1) == ([], 1)
+            assert database.list_sessions(SessionFilter(), None, 1) == FoundSessions([made], False, 1)
+            assert database.list_sessions(SessionFilter(), (moment, made.id), 1) == FoundSessions([], False, 1)
             ended = database.update_session(made.id)
             assert ended == database.get_session(made.id)
             assert ended.end_time is not None

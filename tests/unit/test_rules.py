@@ -68,7 +68,7 @@ def test_a_user_id_is_what_the_contract_says_and_nothing_else(text: str) -> None
 
 def test_the_wrong_student_is_named() -> None:
     with pytest.raises(errors.InvalidStudentIDError, match=r"student_ids\[1\] is 'b\\n'"):
-        rules.check_students(("a", "b\n"))
+        rules.check_students(("a", "b\n"), 2)
 
 
 @pytest.mark.parametrize("role", ["", "Student", "teacher", "student\n"])

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import msgspec
 import pytest
 
 from shared import errors
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.entities import Session
+from shared.session_cache import SessionCache
 from shared.sessions import SessionManager
 from tests.storage import SQLITE, Storage
 
@@ -98,6 +100,22 @@ def test_the_cache_is_filled_at_a_cold_start_and_bounded(sessions: SessionManage
     for session in made:
         fresh.validate_session_membership(session.id, "ann", "student")
     assert fresh.get_stats()["cache_size"] == 3
+
+
+def test_the_cache_is_bounded_by_bytes_too() -> None:
+    cache = SessionCache(size=10, max_bytes=1200)
+    for number in range(5):
+        cache.put(Session(str(number), "Maths", "ms_noether", ("a" * 50, "b" * 50), ""), None)
+    assert [cache.get(str(number)) is not None for number in range(5)] == [False, False, True, True, True]
+
+
+def test_a_cached_session_that_is_put_again_or_dropped_leaves_its_room() -> None:
+    cache, session = SessionCache(size=10, max_bytes=500), Session("a", "Maths", "ms_noether", ("ann",), "")
+    for _ in range(5):
+        cache.put(session, None)
+        cache.put(msgspec.structs.replace(session, id="b"), None)
+        cache.drop("b")
+    assert len(cache) == 1
 
 
 def test_a_refresh_forgets_what_ended(sessions: SessionManager, manager: DatabaseManager) -> None:

@@ -73,6 +73,8 @@ def test_a_misspelt_setting_is_noticed() -> None:
         ("BUSY_TIMEOUT_MS", "-1"),
         ("QUEUE_SIZE", "0"),
         ("CACHE_SIZE", "1.5"),
+        ("MAX_STUDENTS", "0"),
+        ("MAX_STUDENTS", "10001"),
         ("MAX_STALENESS_MS", "-1"),
         ("MAX_STALENESS_MS", "a minute"),
         ("WRITE_TIMEOUT_SECONDS", "inf"),

@@ -8,7 +8,7 @@ network only when rows are read and at the end. A single statement runs the same
 import math
 import re
 import select
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
@@ -69,6 +69,10 @@ class Answer:
         self._pipeline = pipeline
         self.rows: list[Row] = []
         self.complete = False
+
+    def __iter__(self) -> Iterator[Row]:
+        """Every row, all of which have arrived. Raises `psycopg.Error`."""
+        return iter(self.fetchall())
 
     def fetchall(self) -> list[Row]:
         """Every row; waits until they have arrived. Raises `psycopg.Error`."""
