@@ -7,7 +7,7 @@ import msgspec
 
 from shared import paging, rules
 from shared.entities import STUDENT, HistoryPage, IdempotencyKey, Message, MessageDraft, Reader
-from shared.errors import InvalidRecipientError, UnauthorizedError
+from shared.errors import InvalidRecipientError, SessionEndedError, UnauthorizedError
 from shared.sessions import SessionManager
 
 _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -62,7 +62,11 @@ class MessageManager:
             if draft.to_user is not None and draft.to_user not in students:
                 raise InvalidRecipientError
 
-        return self._database.store_message(draft, authorize, key)
+        try:
+            return self._database.store_message(draft, authorize, key)
+        except SessionEndedError:
+            self._sessions.saw_end(draft.session_id)
+            raise
 
     def session_history(
         self, session_id: str, reader: Reader | None = None, cursor: str | None = None, limit: int = 1000

@@ -4,7 +4,7 @@ import logging
 from typing import NamedTuple, Protocol
 
 from shared import clock, paging, rules
-from shared.entities import ACTIVE, STUDENT, FoundSessions, IdempotencyKey, Session, SessionFilter
+from shared.entities import ACTIVE, ENDED, STUDENT, FoundSessions, IdempotencyKey, Session, SessionFilter
 from shared.errors import SessionEndedError, UnauthorizedError
 from shared.identifiers import canonical, new_id
 from shared.session_cache import SessionCache
@@ -79,7 +79,10 @@ class SessionManager:
         cached = self._cache.get(key)
         if cached is not None and self._still_active(key):
             return cached.session
-        return self._database.get_session(key)
+        session = self._database.get_session(key)
+        if session.status == ENDED:
+            self.saw_end(key)
+        return session
 
     def end_session(self, session_id: str) -> Session:
         """End an active session. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`."""
@@ -100,6 +103,9 @@ class SessionManager:
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)
         after = paging.position(cursor, query, tuple[str, str], _is_start_and_id)
         found = self._database.list_sessions(wanted, after, limit)
+        for session in found.sessions:
+            if session.status == ENDED:
+                self.saw_end(session.id)
         last = found.sessions[-1] if found.more else None
         cursor = paging.cursor(query, (last.start_time, last.id)) if last else None
         return SessionPage(found.sessions, found.total, cursor)
@@ -135,6 +141,10 @@ class SessionManager:
         if must_be_active and not self._still_active(key):
             raise SessionEndedError
         return cached.students
+
+    def saw_end(self, session_id: str) -> None:
+        """Take note that a call has seen this session ended: from now on no call goes by an older status."""
+        self._cache.drop(session_id)
 
     def load_active_sessions(self) -> None:
         """Fill the cache with the newest active sessions. Others are added when a call asks for them."""

@@ -213,11 +213,47 @@ def test_what_one_call_saw_ended_no_later_one_sees_alive(
     assert ask(room) == ENDED
 
 
-def test_what_get_saw_ended_validate_does_not_see_alive(bound: None, clocks: Clocks, elsewhere: SessionManager) -> None:
+def store(room: Classroom) -> object:
+    """Try to store a message."""
+    return room.store().status
+
+
+def get(room: Classroom) -> object:
+    """Read the session."""
+    return room.ask("get").body["session"]["status"]
+
+
+def list_all(room: Classroom) -> object:
+    """List the session."""
+    return call("list", query={"status": "all"}).body["sessions"][-1]["status"]
+
+
+@pytest.mark.parametrize(("look", "seen"), [(store, 410), (get, "ended"), (list_all, "ended")])
+def test_what_one_function_saw_ended_validate_does_not_see_alive(
+    bound: None, clocks: Clocks, elsewhere: SessionManager, look: Callable[[Classroom], object], seen: object
+) -> None:
     room = open_classroom()
     elsewhere.end_session(room.id)
-    assert room.ask("get").body["session"]["status"] == "ended"
-    assert ask(room) == ENDED
+    assert (look(room), ask(room)) == (seen, ENDED)
+
+
+@pytest.mark.parametrize(("look", "seen"), [(get, "ended"), (list_all, "ended")])
+def test_what_one_function_saw_ended_no_read_that_began_earlier_revives(
+    bound: None,
+    clocks: Clocks,
+    amid: Amid,
+    elsewhere: SessionManager,
+    look: Callable[[Classroom], object],
+    seen: object,
+) -> None:
+    room = evicted(clocks)
+
+    def see_the_end() -> None:
+        elsewhere.end_session(room.id)
+        assert look(room) == seen
+
+    amid("get_session", see_the_end)
+    assert (ask(room), ask(room)) == ((200, "0"), ENDED)
 
 
 def test_without_the_setting_the_status_is_read_each_time(clocks: Clocks, elsewhere: SessionManager) -> None:
