@@ -146,6 +146,28 @@ def reported(work: Callable[[], Awaitable[None]]) -> list[Any]:
     return found
 
 
+def test_each_invocation_of_a_container_has_the_whole_timeout(folder: Path) -> None:
+    write_service(
+        folder,
+        "service: slow\nfunctions:\n  nap: {handler: app.nap, timeout: 1}\n",
+        app="import time\ndef nap(event, context):\n    time.sleep(event)\n",
+    )
+    manifest = load(folder / "serverless.yml", {})
+    containers, function = WorkerContainers(manifest, Settings(max_containers=1)), manifest.functions["nap"]
+
+    async def run() -> tuple[Outcome, float]:
+        await containers.start()
+        assert (await containers.invoke(function, Invocation("short", b"0.5"))).fault is None
+        begun = asyncio.get_running_loop().time()
+        late = await containers.invoke(function, Invocation("late", b"60"))
+        took = asyncio.get_running_loop().time() - begun
+        await containers.stop()
+        return late, took
+
+    late, took = within(20, run)
+    assert (late.fault, took >= 0.95) == (Fault.TIMED_OUT, True)
+
+
 def test_a_background_task_that_fails_is_reported() -> None:
     error = ValueError("in the background")
 

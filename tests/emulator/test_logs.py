@@ -38,14 +38,13 @@ def test_the_lines_of_an_ended_process() -> None:
     assert text(exited("1", "exit status 1"))[1] == "RequestId: 1 Error: Runtime exited"
 
 
-@pytest.mark.parametrize("limit", ["ENTRIES", "BYTES"])
-def test_the_oldest_entries_are_dropped(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setattr(LogBook, limit, 2)
-    book = LogBook()
-    for number in range(1, 5):
-        book.record(FUNCTION, str(number), Outcome(b"", log=b"x"))
-    assert [entry.request_id for entry in book.since(0)] == ["3", "4"]
-    assert (book.of("2"), book.of("4")[:5], book.written) == (b"", b"START", 4)
+@pytest.mark.parametrize(("output", "count", "kept"), [(0, 1003, 1000), (2**22, 4, 2), (2**22 + 1, 4, 1)])
+def test_the_oldest_entries_above_1000_or_8_mib_are_dropped(output: int, count: int, kept: int) -> None:
+    book, log = LogBook(), b"x" * output
+    for number in range(1, count + 1):
+        book.record(FUNCTION, str(number), Outcome(b"", log=log))
+    assert [entry.number for entry in book.since(0)] == list(range(count - kept + 1, count + 1))
+    assert (book.of("1"), book.of(str(count))[-2:], book.written) == (b"", b"\t\n", count)
 
 
 def test_entries_after_a_number_and_of_a_function() -> None:

@@ -181,8 +181,9 @@ def test_requests_beyond_the_limit_queue_and_are_served_in_their_order(small: Pa
         assert (small / "order").read_text() == "0123"
 
 
-def test_an_idle_process_is_ended_and_runs_what_it_registered(small: Path) -> None:
-    with running(small, "--idle-seconds", "0.3") as started:
+@pytest.mark.parametrize("runtime", ["workers", "ric"])
+def test_an_idle_process_is_ended_and_runs_what_it_registered(small: Path, runtime: str) -> None:
+    with running(small, "--idle-seconds", "0.3", "--runtime", runtime) as started:
         pid = started.get("/pid").json["pid"]
         eventually(lambda: not alive(pid))
         assert (small / f"drained-{pid}").exists()
