@@ -2,8 +2,8 @@
 
 import sys
 
-# peewee imports every driver that it finds, and psycopg alone would double a cold start on SQLite. An engine imports
-# the one that it needs.
+# peewee imports every driver that it finds, and a cold start on SQLite would take twice as long with psycopg. An engine
+# imports the driver that it needs.
 _drivers = [name for name in ("psycopg2cffi", "psycopg2", "psycopg", "pymysql", "MySQLdb") if name not in sys.modules]
 sys.modules.update(dict.fromkeys(_drivers))  # type: ignore[arg-type] # None: such a module is not there
 import peewee  # noqa: E402, F401

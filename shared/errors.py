@@ -2,7 +2,7 @@
 
 
 class SwitchboardError(Exception):
-    """Base of every failure that a caller is told about; `str(error)` is the caller's `detail`."""
+    """Base of every error that a caller gets; `str(error)` is the `detail` of the answer."""
 
     code = "internal_error"
     message = "internal error"
@@ -124,7 +124,7 @@ class SessionNotFoundError(SwitchboardError):
 
 
 class SessionAlreadyEndedError(SwitchboardError):
-    """Another `end` came first; `end_time` is the one that stands."""
+    """The session had ended before, at `end_time`."""
 
     code = "session_already_ended"
     message = "session is already ended"
@@ -169,7 +169,7 @@ class DatabaseError(SwitchboardError):
     """Whether to try again at once, and again until the caller's time is up: a lost race, a lost connection."""
 
     outcome_unknown = False
-    """Whether the write may stand although it was reported as failed."""
+    """Whether the write may have been committed although it failed."""
 
 
 class DatabaseUnavailableError(DatabaseError):
@@ -185,7 +185,7 @@ class DatabaseBusyError(DatabaseError):
 
 
 class DatabaseTimeoutError(DatabaseError):
-    """The caller's time ran out while its write was being committed: the write may stand or not."""
+    """The deadline passed during the commit: the write may have been committed."""
 
     code = "database_timeout"
     message = "database did not answer in time: the write may have been made, repeat it with the same Idempotency-Key"

@@ -146,6 +146,6 @@ def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> 
 
 
 def _request_id(event: Event, context: Any) -> str:
-    """Lambda's id of the invocation, under which its log stands; without a context the gateway's id."""
+    """Lambda's id of the invocation, which its log lines have too; without a context the gateway's id."""
     known = getattr(context, "aws_request_id", None) or (event.get("requestContext") or {}).get("requestId")
     return str(known or uuid.uuid4())

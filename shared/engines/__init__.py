@@ -82,7 +82,7 @@ class Engine(Protocol):
         """The batch is one atomic write: the engine may run its statement without `BEGIN` and `COMMIT`."""
 
     def commit(self) -> None:
-        """Make the transaction's writes stand."""
+        """Commit the transaction."""
 
     def rollback(self) -> None:
         """Undo the transaction, if there still is one; never raises."""

@@ -274,7 +274,7 @@ def test_a_tampered_cursor_is_refused_or_read(classroom: Classroom, name: str) -
 
 
 def send_content(room: Classroom, content: str) -> Answer:
-    """Store a broadcast whose content is this text, as it stands."""
+    """Store a broadcast whose content is this text, unchanged."""
     body = json.dumps(message_body(content=0))
     return call("store", room.id, body=body.replace('"content": 0', f'"content": {content}'))
 

@@ -19,7 +19,7 @@ from tests.conftest import Classroom, Freeze, Json, call, open_classroom
 ROOT = Path(__file__).parents[2]
 VARIABLE = "SWITCHBOARD_MAX_STALENESS_MS"
 BOUND = 60
-"""Seconds that a status may be old, where the clocks stand still until they are told to go on."""
+"""The maximum age of a status in seconds; the clocks of these tests do not move by themselves."""
 
 END = """
 import sys
@@ -39,7 +39,7 @@ ENDED = (410, None)
 
 
 class Clocks:
-    """The clock of durations and the wall clock; `clocks.wall.tick` moves the latter alone."""
+    """The clock of durations and the wall clock; `clocks.wall.tick` moves only the wall clock."""
 
     def __init__(self, wall: FrozenDateTimeFactory) -> None:
         self.wall = wall
@@ -53,7 +53,7 @@ class Clocks:
 
 @pytest.fixture
 def clocks(freeze: Freeze, monkeypatch: pytest.MonkeyPatch) -> Clocks:
-    """Clocks that stand still until the test moves them."""
+    """Clocks that only the test moves."""
     wall = freeze("2026-11-22 07:24:11.123456")
     assert isinstance(wall, FrozenDateTimeFactory)
     clocks = Clocks(wall)

@@ -1,4 +1,4 @@
-"""`store`: what may be said, by whom, to whom, and how much of it."""
+"""`store`: which messages are accepted, from which senders, to which recipients, up to which size."""
 
 import json
 
@@ -190,7 +190,7 @@ def test_content_must_be_an_object(classroom: Classroom, content: object) -> Non
 
 
 def store_raw(room: Classroom, content: str) -> Answer:
-    """Store a broadcast whose content is this JSON text, as it stands."""
+    """Store a broadcast whose content is this JSON text, unchanged."""
     return call(
         "store", room.id, body=json.dumps(message_body(content=0)).replace('"content": 0', f'"content": {content}')
     )

@@ -75,7 +75,7 @@ def test_a_running_clock_gives_times_of_the_same_form(classroom: Classroom) -> N
 
 @pytest.fixture
 def far_zone() -> Iterator[None]:
-    """Let the machine stand in a zone eleven hours ahead."""
+    """Set the machine's time zone to eleven hours ahead of UTC."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "XXX-11")
         time.tzset()

@@ -1,4 +1,4 @@
-"""Benchmarks: the service beside bare SQLite and beside its peers, in one run, so that the ratios mean something."""
+"""Benchmarks of the service, of bare SQLite and of comparable libraries, in one run, so that they can be compared."""
 
 from collections.abc import Callable
 from importlib import import_module

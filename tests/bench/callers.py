@@ -1,4 +1,4 @@
-"""Who calls in the section on engines: the service's managers on either engine, and psycopg alone."""
+"""The callers of the section on engines: the service's managers on each engine, and psycopg without the service."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Service:
 
 
 class Psycopg:
-    """The driver alone: the least that a call can cost."""
+    """The driver without the service: the lower bound of what a call costs."""
 
     def __init__(self, room: Classrooms, url: str) -> None:
         self._room, self._url = room, url

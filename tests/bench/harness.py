@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 Call = Callable[[], object]
 
-_HEAD_START = 0.005  # seconds in which a crowd's threads wake up
+_HEAD_START = 0.005  # seconds in which the threads start
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ SMALLEST = Effort(
 
 @dataclass
 class Sample:
-    """What a crowd did: calls that succeeded a second, how long each call took, and what went wrong."""
+    """The result of concurrent callers: successful calls per second, the time of each call, and the errors."""
 
     rate: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     failures: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Sample") -> None:
-        """Take in what others of the crowd did at the same time."""
+        """Add the result of other callers of the same time."""
         self.rate += other.rate
         self.latencies.extend(other.latencies)
         self.failures += other.failures
@@ -134,7 +134,7 @@ def repeat(call: Call, start: float, seconds: float, sample: Sample) -> None:
 
 
 def time_each(call: Call, calls: int) -> float:
-    """Seconds that one call takes, over many in a row."""
+    """The mean seconds of one call, over many in a row."""
     before = time.perf_counter()
     for _ in range(calls):
         call()
@@ -142,7 +142,7 @@ def time_each(call: Call, calls: int) -> float:
 
 
 def interleaved(effort: Effort, variants: Mapping[K, Callable[[], V]]) -> dict[K, list[V]]:
-    """Measure every variant once a round; return what the rounds after the warm-up found."""
+    """Measure every variant once in each round; return the results after the warm-up."""
     found: dict[K, list[V]] = {name: [] for name in variants}
     names = list(variants)
     for number in range(effort.warm_up + effort.rounds):
@@ -154,17 +154,17 @@ def interleaved(effort: Effort, variants: Mapping[K, Callable[[], V]]) -> dict[K
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one."""
+    """The median."""
     return statistics.median(values)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Of values in ascending order: the one that so many percent do not exceed."""
+    """The percentile of sorted values."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def p99s(samples: Sequence[Sample]) -> list[float]:
-    """Of each round: the seconds that 99 of 100 calls did not exceed."""
+    """The 99th percentile of each round, in seconds."""
     return [percentile(sorted(sample.latencies), 99) for sample in samples]
 
 
@@ -179,10 +179,10 @@ def latency_figures(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
-    """How many times the other; the median over the rounds, each with its own machine load."""
+    """The ratio of two variants: the median of the ratios of each round, which had the same machine load."""
     return median([one / other if other else float("inf") for one, other in zip(ones, others, strict=True)])
 
 
 def failures(samples: Sequence[Sample]) -> Counter[str]:
-    """What went wrong, and how often, in all rounds."""
+    """The errors of all rounds, and how often each occurred."""
     return sum((sample.failures for sample in samples), Counter())

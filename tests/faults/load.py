@@ -56,8 +56,8 @@ class Load:
                 thread.join(TIMEOUT)
                 assert not thread.is_alive(), "a caller hangs"
             if kind is None:
-                told = [child.report() for child in self._children]
-                self.facts = [*self._facts, *itertools.chain.from_iterable(told)]
+                reported = [child.report() for child in self._children]
+                self.facts = [*self._facts, *itertools.chain.from_iterable(reported)]
 
     def wait_for_more(self, each: int = 2) -> float:
         """Wait until each thread has had `each` more writes acknowledged. Return how many seconds it took."""
@@ -175,16 +175,16 @@ def _in_order(facts: Facts, stored: list[str]) -> None:
 
 def _ended(facts: Facts, administrator: psycopg.Connection) -> None:
     moment = "to_char(end_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-    stands: dict[str, str] = dict(
+    ended: dict[str, str] = dict(
         administrator.execute(f"SELECT id::text, {moment} FROM sessions WHERE status = 'ended'").fetchall()
     )
     for fact in facts:
         if fact[0] == "end":
             _, room, status, code, end_time = fact
             if status in (200, 409):
-                assert stands.get(room) == end_time, fact
+                assert ended.get(room) == end_time, fact
             elif code != _UNKNOWN:
-                assert room not in stands, fact
+                assert room not in ended, fact
 
 
 def contradictions(administrator: psycopg.Connection) -> list[Any]:

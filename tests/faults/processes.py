@@ -36,9 +36,9 @@ class Child:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def report(self, patience: float = TIMEOUT) -> Any:
+    def report(self, timeout: float = TIMEOUT) -> Any:
         """The next report. Raises when none comes in time, or when the process has ended."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while b"\n" not in self._rest:
             ready, _, _ = select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, "the other process did not report in time"

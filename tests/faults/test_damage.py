@@ -1,4 +1,4 @@
-"""Pages and headers full of noise: told as what they are, never recreated, and forgotten once they are mended."""
+"""Damaged pages and headers: reported as damage, never replaced, and usable again after a repair."""
 
 import random
 from pathlib import Path

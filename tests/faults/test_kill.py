@@ -1,4 +1,4 @@
-"""`kill -9` at random moments under load, many rounds: what was acknowledged stands, and nothing stands by half."""
+"""`kill -9` at random moments under load: acknowledged writes are complete, and no write is there in part."""
 
 import itertools
 import os
@@ -18,7 +18,7 @@ from tests.faults.processes import Child, Report
 ROUNDS = 40
 SECONDS = 25.0  # at most
 SEED = 20261122
-START = 1.0  # seconds that a new process may take until its first write stands
+START = 1.0  # seconds that a new process may take until its first write is committed
 
 
 def write(report: Report, seed: str) -> None:

@@ -41,7 +41,7 @@ def foreign_lock(database: Path, seconds: float = 60.0, *, exclusive: bool = Fal
 
 @contextmanager
 def container_in_a_write(database: Path) -> Iterator[Child]:
-    """A container that holds the writer's lock, and commits when it is told to by SIGCONT."""
+    """A process that holds the lock across processes, and commits when it gets SIGCONT."""
 
     def hold(report: Report) -> None:
         engine = SqliteEngine(Settings(database_url=f"sqlite:///{database}"))
@@ -199,7 +199,7 @@ def test_a_container_killed_while_it_waits_holds_nobody_up(classroom: Classroom,
 
     with container_in_a_write(database) as holder, Child(wait_in_line) as waiting:
         waiting.report()
-        time.sleep(0.05)  # it stands in line now, or the test is easier than it looks
+        time.sleep(0.05)  # it is in the queue now; otherwise the test is easier than it seems
         waiting.kill()
         holder.kill()
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Settings and servers that cannot serve: what callers, monitors and the log are told, and what they must not be."""
+"""Settings and servers that do not work: what callers, monitors and the log get to see, and what they must not."""
 
 import time
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture, *hidden: str) -> tuple[int, str, str]:
-    """Status, code and detail of `create`; a monitor is told the same. Neither shows what has to stay hidden."""
+    """Status, code and detail of `create`; `health` must have the same. Neither contains a `hidden` text."""
     started = time.monotonic()
     answer = call("create")
     assert time.monotonic() - started < QUICK

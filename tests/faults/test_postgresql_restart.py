@@ -1,4 +1,4 @@
-"""A PostgreSQL server that is stopped, killed, frozen and started under load, and what its callers are told."""
+"""A PostgreSQL server that is stopped, killed, frozen and started under load, and the answers that callers get."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def room(served: str, monkeypatch: pytest.MonkeyPatch) -> Classroom:
 
 @contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """Every process of the server stands still."""
+    """Every process of the server is frozen."""
     server.freeze()
     try:
         yield
@@ -107,7 +107,7 @@ def test_a_pause_that_is_shorter_than_the_deadline_is_waited_for(server: Server,
 
 
 def test_a_pause_that_is_longer_is_told_at_the_deadline(server: Server, served: str, room: Classroom) -> None:
-    """What was under way may stand, and is told so; what was not is not written."""
+    """A write that was being committed may be there, and its caller gets that answer; no other is written."""
     serves(room, [])
     before = room.texts()
     with frozen(server):

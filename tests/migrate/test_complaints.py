@@ -1,4 +1,4 @@
-"""What cannot be done is told in one line, which names the setting and no password."""
+"""An error of a command is one line, which names the setting and contains no password."""
 
 import socket
 from collections.abc import Iterator

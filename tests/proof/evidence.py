@@ -52,13 +52,13 @@ class Attempts(msgspec.Struct, frozen=True):
 
     @property
     def acknowledged(self) -> float:
-        """By then the write was made; infinite when nobody was told so."""
+        """The write was made before this time; infinite if no call shows it."""
         return min((call.end for call in self.calls if call.outcome == OK), default=math.inf)
 
     @property
-    def may_stand(self) -> bool:
+    def may_be_committed(self) -> bool:
         """Whether the write can have been made."""
-        return any(call.may_stand for call in self.calls)
+        return any(call.may_be_committed for call in self.calls)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def student(self) -> str | None:
-        """The student for whom a history was read; None when all of it was asked for."""
+        """The student of a filtered history; None for a whole one."""
         user_id: str | None = self.asked["user_id"]
         return user_id if self.asked["role"] == "student" else None
 

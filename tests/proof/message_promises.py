@@ -98,7 +98,7 @@ def messages_come_from_stores(evidence: Evidence) -> Iterator[Finding]:
         for page in (page for reading in readings for page in reading.pages):
             for token, message_id, timestamp in page.value["messages"]:
                 store = evidence.stores.get(token)
-                if store is None or not store.may_stand or store.begin > page.end:
+                if store is None or not store.may_be_committed or store.begin > page.end:
                     yield f"nobody can have stored message {token}", [page]
                 elif store.asked["session_id"] != session_id:
                     yield f"message {token} is of another session", [*store.calls, page]
@@ -153,7 +153,9 @@ def a_key_has_one_answer(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _used_before(refused: Call, calls: list[Call]) -> bool:
-    return any(call.may_stand and call.begin < refused.end and call.arguments != refused.arguments for call in calls)
+    return any(
+        call.may_be_committed and call.begin < refused.end and call.arguments != refused.arguments for call in calls
+    )
 
 
 def failures_are_foreseen(evidence: Evidence) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ T = TypeVar("T", Session, Message)
 
 
 class Refusal(Exception):  # noqa: N818 - no error of the model's
-    """That the service must refuse, by the name of its error and, where that tells it, the end time that stands."""
+    """The service must refuse this, with an error of this name and, where it has one, this end time."""
 
 
 @dataclass
@@ -164,9 +164,9 @@ class Model:
             self._kept = {place: kept for place, kept in self._kept.items() if kept[2] >= oldest}
 
 
-def _require(condition: object, error: str, *told: object) -> None:
+def _require(condition: object, error: str, *details: object) -> None:
     if not condition:
-        raise Refusal(error, *told)
+        raise Refusal(error, *details)
 
 
 def _is_user(text: str) -> bool:

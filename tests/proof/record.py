@@ -36,7 +36,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     value: Fields = {}
 
     @property
-    def may_stand(self) -> bool:
+    def may_be_committed(self) -> bool:
         """Whether the write of this call may have been committed."""
         return self.outcome == OK or self.outcome in UNKNOWN
 

@@ -1,4 +1,4 @@
-"""What callers are promised about sessions: each promise a function from the evidence to what breaks it."""
+"""The promises about sessions. Each is a function that yields what breaks it in the evidence."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ Finding = tuple[str, list[Call]]
 
 
 def ended_sessions_stay_ended(evidence: Evidence) -> Iterator[Finding]:
-    """Once a session was seen ended, nothing that starts afterwards treats it as active, in any process."""
+    """After a call has seen a session ended, no later call in any process sees it active."""
     for session_id, sightings in evidence.sightings.items():
         ended = evidence.first(session_id, ENDED)
         proof = [sighting.call for sighting in sightings if sighting.state == ENDED and sighting.end == ended]
@@ -23,7 +23,7 @@ def ended_sessions_stay_ended(evidence: Evidence) -> Iterator[Finding]:
 
 
 def created_sessions_are_found(evidence: Evidence) -> Iterator[Finding]:
-    """Once a create was acknowledged, or the session seen, every process finds the session."""
+    """After a create was acknowledged or a session was seen, every process finds the session."""
     for session_id, sightings in evidence.sightings.items():
         there = evidence.first(session_id, ACTIVE, ENDED, THERE)
         for sighting in sightings:
@@ -44,16 +44,16 @@ def one_end_wins(evidence: Evidence) -> Iterator[Finding]:
 
 
 def nothing_ends_by_itself(evidence: Evidence) -> Iterator[Finding]:
-    """A session is ended only if an end began before that can have won; one that failed changes nothing."""
+    """A session is seen ended only after an end began that did not fail; a failed end changes nothing."""
     for session_id, sightings in evidence.sightings.items():
-        possible = [call.begin for call in evidence.ends.get(session_id, []) if call.may_stand]
+        possible = [call.begin for call in evidence.ends.get(session_id, []) if call.may_be_committed]
         for sighting in sightings:
             if sighting.state == ENDED and sighting.end < min(possible, default=math.inf):
                 yield f"nobody can have ended {session_id}", [sighting.call]
 
 
-def one_end_time_stands(evidence: Evidence) -> Iterator[Finding]:
-    """Everybody who is told a session's end time is told the same one, and it is not before the start."""
+def every_end_time_is_the_same(evidence: Evidence) -> Iterator[Finding]:
+    """Every call that shows a session's end time shows the same one, and it is not before the start."""
     for session_id, sightings in evidence.sightings.items():
         told = {sighting.shown["end_time"]: sighting.call for sighting in sightings if sighting.shown.get("end_time")}
         if len(told) > 1:
@@ -85,7 +85,7 @@ def sessions_are_created_once(evidence: Evidence) -> Iterator[Finding]:
         ids[name].add(session_id)
         attempts = evidence.creates.get(name)
         first_seen = evidence.first(session_id, ACTIVE, ENDED, THERE)
-        if attempts is None or not attempts.may_stand or attempts.begin > first_seen:
+        if attempts is None or not attempts.may_be_committed or attempts.begin > first_seen:
             yield f"nobody can have created {session_id}", [one.call for one in sightings[:1]]
     for name, several in ids.items():
         if len(several) > 1:
@@ -117,7 +117,7 @@ def _matched_throughout(evidence: Evidence, session_id: str, create: Fields, rea
         return evidence.first(session_id, ENDED) < reading.begin
     if evidence.first(session_id, ACTIVE, ENDED, THERE) >= reading.begin:
         return False
-    ends = (call.begin for call in evidence.ends.get(session_id, []) if call.may_stand)
+    ends = (call.begin for call in evidence.ends.get(session_id, []) if call.may_be_committed)
     return status == "all" or min(ends, default=math.inf) > reading.end
 
 
@@ -149,7 +149,7 @@ PROMISES = (
     created_sessions_are_found,
     one_end_wins,
     nothing_ends_by_itself,
-    one_end_time_stands,
+    every_end_time_is_the_same,
     sessions_never_change,
     sessions_are_created_once,
     lists_neither_skip_nor_repeat,

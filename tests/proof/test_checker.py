@@ -193,13 +193,13 @@ FORGERIES = [
         {"end": call("end", 30, 34, "database_busy", session_id=ROOM)},
     ),
     forged(
-        "one_end_time_stands",
+        "every_end_time_is_the_same",
         "the beaten one is told another",
         {"end beaten": call("end", 31, 35, "session_already_ended", {"end_time": START}, session_id=ROOM)},
     ),
-    forged("one_end_time_stands", "get", {"get ended": changed(CORRECT["get ended"], end_time=START)}),
+    forged("every_end_time_is_the_same", "get", {"get ended": changed(CORRECT["get ended"], end_time=START)}),
     forged(
-        "one_end_time_stands",
+        "every_end_time_is_the_same",
         "before the start",
         {"list third": page_of(50, 51, session(THIRD, "third", start_time=END, end_time=START, status="ended"))},
     ),

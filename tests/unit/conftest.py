@@ -18,8 +18,8 @@ from tests.storage import SQLITE, Storage
 @pytest.fixture
 def settings(storage: Storage) -> Settings:
     """Settings for the test's database, with short timeouts."""
-    patience = 200 if storage.kind == SQLITE else 3000
-    return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=patience)
+    busy_timeout = 200 if storage.kind == SQLITE else 3000
+    return Settings(database_url=storage.url, retry_delay_seconds=0.05, busy_timeout_ms=busy_timeout)
 
 
 @pytest.fixture

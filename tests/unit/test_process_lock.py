@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def make_lock(path: str, tickets: bool) -> Iterator[Callable[[], ProcessLock]]:
-    """A factory of locks on the same database; each stands for a process."""
+    """A factory of locks on the same database; each acts as one process."""
     made: list[ProcessLock] = []
 
     def make() -> ProcessLock:

@@ -1,4 +1,4 @@
-"""Writes that are run again because nobody knows whether they stand: made once, and answered as the first time."""
+"""Writes that are repeated after an unknown outcome: they are made once and return the first answer."""
 
 import uuid
 
@@ -17,7 +17,7 @@ from tests.storage import Storage
 
 
 def write(manager: DatabaseManager, change: Change[T], *, repeat: bool = False) -> T:
-    """Write it, as if for the first time or after an attempt that may stand."""
+    """Run the write, as a first attempt or as a repeat after an unknown outcome."""
     atomic = change.atomic and not repeat
     return manager._writer.write(lambda connection, _: change.run(connection, repeat), atomic=atomic)
 

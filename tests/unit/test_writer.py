@@ -63,7 +63,7 @@ def transient(*, outcome_unknown: bool = False) -> errors.DatabaseError:
 
 
 def notes_in(engine: Engine) -> list[str]:
-    """Every note that stands."""
+    """Every note that is committed."""
     return [text for (text,) in engine.fetch("SELECT text FROM notes ORDER BY text")]
 
 
