@@ -6,7 +6,7 @@ STAGE  ?= dev
 JOBS   ?= 4
 
 BIN := .venv/bin
-# BIN=… names another virtual environment, which is there already. Its path may hold spaces, which no target may.
+# BIN=… names an existing virtual environment. Its path may contain spaces; make's targets cannot.
 MADE := $(if $(filter-out .venv/bin,$(BIN)),,.venv/bin/python)
 ZIP := .serverless/switchboard-sessions.zip
 PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
@@ -43,7 +43,7 @@ bench: .venv/bench.stamp  ## Measure the service and comparable libraries; resul
 proof: .venv/test.stamp  ## Make random calls for ten minutes on both engines, kill processes, check every guarantee (PROOF="--engine sqlite")
 	@"$(BIN)/python" -m tests.proof --seconds 600 --processes 6 --kill $(PROOF)
 
-mutants: .venv/mutants.stamp  ## Change one place of the code after another; list what no test notices (MUTANTS="shared/rules.py")
+mutants: .venv/mutants.stamp  ## Make one small change at a time in the code; list those that no test notices (MUTANTS="shared/rules.py")
 	@"$(BIN)/python" -m tests.mutants $(MUTANTS)
 
 # The zip keeps file modes, and Lambda reads the files as another user: so the umask lets everybody read them.
