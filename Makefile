@@ -20,8 +20,9 @@ help:  ## List the commands
 run: .venv/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
 	@exec "$(BIN)/python" -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
 
+# Each file of tests runs in one process, for its servers. In the order of their folders the slow files come early.
 test: .venv/test.stamp lint types imports  ## Run the linter, type checker, import rules and all tests (JOBS=4 processes)
-	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope
+	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 lint: .venv/test.stamp
 	@"$(BIN)/ruff" check .

@@ -1,6 +1,7 @@
 """Connections that are ended, cut and forked, and transactions that lose: to locks, deadlocks and serialization."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,13 +172,17 @@ def test_one_end_wins_where_everything_is_serializable(
     def end(report: Report) -> None:
         environment.current()
         report("ready")
-        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGSTOP)  # until both are ready
         for answer in at_once(4, lambda _: room.ask("end")):
             times = [answer.body.get("end_time"), answer.body.get("session", {}).get("end_time")]
             report([answer.status, *filter(None, times)])
 
     with Child(end) as one, Child(end) as other:
-        assert one.report() == other.report() == "ready"
+        for child in (one, other):
+            assert child.report() == "ready"
+            child.wait_until_stopped()
+        for child in (one, other):
+            child.go_on()
         told = [child.report() for child in (one, other) for _ in range(4)]
     assert sorted(status for status, _ in told) == [200] + [409] * 7
     assert len({end_time for _, end_time in told}) == 1
@@ -251,7 +256,7 @@ def test_a_lock_that_is_held_for_longer_is_told_and_nothing_is_written(
         assert room.ask("end").refusal == BUSY
         assert refusals(READS, room) == set()
         assert health() == (200, "connected")
-    time.sleep(0.2)
+    time.sleep(0.2)  # a write that was not cancelled would be committed now
     serves(room, texts)
 
 
