@@ -66,7 +66,7 @@ def _start() -> Environment:
             settings = Settings.from_environment(os.environ)
             logging.getLogger("shared").setLevel(settings.log_level)
             for name in Settings.unknown(os.environ):
-                log.warning("%s is not a setting of this service: is it misspelt?", name)
+                log.warning("%s is not a setting of this service: is it misspelt?", ascii(name)[1:-1])
             database = open_database(settings)
             manager = SessionManager(database, settings.cache_size, settings.max_staleness_ms, settings.max_students)
             try:

@@ -57,28 +57,41 @@ class Response(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class _Event(msgspec.Struct, rename="camel"):
+    """The fields of an event that are read."""
+
+    path_parameters: dict[str, str] | None = None
+    query_string_parameters: dict[str, str] | None = None
+    headers: dict[str, str] | None = None
+    body: str | None = None
+    is_base64_encoded: bool | None = None
+
+
 class Request:
     """What a handler reads of a payload 2.0 event."""
 
     def __init__(self, event: Event, function: str) -> None:
-        self._event = event
+        try:
+            self._event = msgspec.convert(event, _Event)
+        except msgspec.ValidationError as error:
+            raise errors.InvalidRequestError(f"event: {error}") from None
         self._function = function
 
     @property
     def session_id(self) -> str:
         """The path parameter, in its canonical form where it has one."""
-        sent = str((self._event.get("pathParameters") or {}).get("session_id") or "")
+        sent = (self._event.path_parameters or {}).get("session_id") or ""
         return canonical(sent) or sent
 
     def query(self, kind: type[T]) -> T:
         """The typed query. Raises `InvalidRequestError`."""
-        return requests.parse_query(dict(self._event.get("queryStringParameters") or {}), kind)
+        return requests.parse_query(self._event.query_string_parameters or {}, kind)
 
     def body(self, kind: type[T]) -> T:
         """The typed JSON body of a route without a query. Raises `InvalidRequestError`, `ContentTooLargeError`."""
         self.query(requests.NoQuery)
-        body = self._event.get("body") or ""
-        if not self._event.get("isBase64Encoded"):
+        body = self._event.body or ""
+        if not self._event.is_base64_encoded:
             return requests.parse_body(body.encode("utf-8", "surrogatepass"), kind)
         try:
             return requests.parse_body(base64.b64decode(body, validate=True), kind)
@@ -90,7 +103,7 @@ class Request:
 
         Keys are apart for each function, and within it for each session in the path.
         """
-        headers = self._event.get("headers") or {}
+        headers = self._event.headers or {}
         key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
         if key is None:
             return None
@@ -98,8 +111,15 @@ class Request:
         if match is None:
             raise errors.InvalidIdempotencyKeyError
         scope = f"{self._function} {self.session_id}".rstrip()
-        fingerprint = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
-        return IdempotencyKey(scope, match[1] or key, fingerprint)
+        return IdempotencyKey(scope, match[1] or key, _fingerprint(request))
+
+
+def _fingerprint(request: Any) -> str:
+    try:
+        encoded = msgspec.json.encode(request)
+    except UnicodeEncodeError:  # a lone surrogate, which the rules refuse in every field
+        encoded = repr(request).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], dict[str, Any]]:
@@ -133,7 +153,7 @@ def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> 
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": str(error).encode("utf-8", "backslashreplace").decode(),
+        "detail": _printable(str(error)),
         "code": error.code,
         "request_id": request_id,
     }
@@ -145,7 +165,14 @@ def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> 
     return {"statusCode": status, "headers": headers, "body": msgspec.json.encode(problem).decode()}
 
 
-def _request_id(event: Event, context: Any) -> str:
+def _request_id(event: Any, context: Any) -> str:
     """Lambda's id of the invocation, which its log lines have too; without a context the gateway's id."""
-    known = getattr(context, "aws_request_id", None) or (event.get("requestContext") or {}).get("requestId")
-    return str(known or uuid.uuid4())
+    known = getattr(context, "aws_request_id", None)
+    if known is None and isinstance(event, Mapping) and isinstance(event.get("requestContext"), Mapping):
+        known = event["requestContext"].get("requestId")
+    return _printable(str(known or uuid.uuid4()))
+
+
+def _printable(text: str) -> str:
+    """The text as UTF-8 has it: a lone surrogate becomes its escape sequence."""
+    return text.encode("utf-8", "backslashreplace").decode()

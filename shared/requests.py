@@ -4,6 +4,7 @@ The structs give the types; forms and limits (`shared.rules`) are checked after 
 """
 
 import json
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """So that the answer to what was accepted fits Lambda's 6 MB, escaped as it is there."""
 
 _MAX_DETAIL = 300  # characters of a message that quotes its caller
+_DIGITS = re.compile("[0-9]+")
 _MAX_DEPTH = 100  # of brackets and braces in a body
 
 T = TypeVar("T")
@@ -86,7 +88,9 @@ def parse_body(body: bytes, kind: type[T]) -> T:
 
 
 def parse_query(query: dict[str, str], kind: type[T]) -> T:
-    """Query parameters of this type; numbers are read from their digits. Raises `InvalidRequestError`."""
+    """Query parameters of this type; a limit is read from its decimal digits. Raises `InvalidRequestError`."""
+    if "limit" in query and not _DIGITS.fullmatch(query["limit"]):
+        raise InvalidRequestError("limit: must be a whole number in decimal digits")
     return _convert(query, kind, "query parameter", strict=False)
 
 
@@ -134,6 +138,9 @@ _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=
 
 
 def _convert(value: dict[str, Any], kind: type[T], noun: str, *, strict: bool) -> T:
+    for name in value:
+        if not _is_unicode(name):  # msgspec cannot quote it
+            raise InvalidRequestError(f"request contains unknown {noun} {name[:60]!a}")
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
@@ -165,6 +172,11 @@ def _parse_json(body: bytes) -> Any:
     if text.count("{") + text.count("[") > _MAX_DEPTH and _deeper(value, _MAX_DEPTH):
         raise InvalidRequestError(f"request body: nested more than {_MAX_DEPTH} deep")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """False for a lone surrogate, which has no UTF-8."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -359,3 +359,69 @@ def test_a_body_is_read_up_to_four_mebibytes() -> None:
     limit = 4 * 1024 * 1024
     assert call("create", body=valid("create").rjust(limit)).status == 201
     assert call("create", body=valid("create").rjust(limit + 1)).refusal == (413, "content_too_large")
+
+
+# Lone surrogates, and events that are no events
+
+SURROGATE = "\ud800"
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "key"}], ids=["without a key", "with a key"])
+@pytest.mark.parametrize(
+    ("name", "field", "code"),
+    [
+        ("create", SURROGATE, "invalid_request"),
+        ("create", "name", "invalid_session_name"),
+        ("create", "instructor_id", "invalid_created_by"),
+        ("store", SURROGATE, "invalid_request"),
+        ("store", "type", "invalid_message_type"),
+        ("store", "context", "invalid_context"),
+        ("store", "from_user", "invalid_user_id"),
+        ("store", "role", "invalid_role"),
+        ("store", "to_user", "invalid_recipient"),
+    ],
+)
+def test_a_lone_surrogate_is_refused_with_its_field_s_code(
+    classroom: Classroom, name: str, field: str, code: str, key: dict[str, str]
+) -> None:
+    body = {"create": session_body(), "store": message_body("request")}[name] | {field: SURROGATE}
+    answer = call(name, classroom.id if name == "store" else None, body=body, headers=key)
+    assert answer.refusal == (400, code)
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "key"}], ids=["without a key", "with a key"])
+def test_a_lone_surrogate_among_the_students_is_refused(key: dict[str, str]) -> None:
+    answer = call("create", body=session_body(student_ids=[SURROGATE]), headers=key)
+    assert answer.refusal == (400, "invalid_student_id")
+
+
+@pytest.mark.parametrize("name", ["list", "validate", "history"])
+def test_a_lone_surrogate_in_a_query_is_refused(classroom: Classroom, name: str) -> None:
+    made = event(name, classroom.id) | {"queryStringParameters": {SURROGATE: "x"}}
+    assert invoke(name, made).refusal == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ALL_FUNCTIONS)
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        [],
+        "text",
+        5,
+        {"queryStringParameters": []},
+        {"queryStringParameters": {"limit": 5}},
+        {"pathParameters": "x"},
+        {"headers": {"idempotency-key": 5}},
+        {"body": {}},
+    ],
+    ids=str,
+)
+def test_an_event_of_another_form_is_refused(name: str, broken: object) -> None:
+    assert invoke(name, broken, None).refusal == (400, "invalid_request")  # type: ignore[arg-type]
+
+
+def test_a_request_id_with_a_lone_surrogate_is_answered_escaped() -> None:
+    made = {"requestContext": {"requestId": SURROGATE}, "pathParameters": {"session_id": SURROGATE}}
+    answer = invoke("get", made, None)
+    assert (answer.refusal, answer.body["request_id"]) == ((404, "session_not_found"), "\\ud800")

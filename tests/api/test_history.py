@@ -95,7 +95,8 @@ def test_a_page_holds_at_most_limit_messages(classroom: Classroom, limit: int, s
 
 
 @pytest.mark.parametrize(
-    "limit", ["0", "-1", "1001", "99999999999999999999", "ten", "1.5", "0x10", "1_0", "\u0663", "1,2"]
+    "limit",
+    ["0", "-1", "1001", "99999999999999999999", "ten", "1.5", "0x10", "5.0", "1e2", "+5", "1_0", "\u0663", "1,2"],
 )
 def test_a_limit_beyond_the_rules_is_refused(classroom: Classroom, limit: str) -> None:
     answer = classroom.ask("history", limit=limit)

@@ -149,7 +149,22 @@ def test_a_page_holds_at_most_limit_sessions(limit: int, listed: int) -> None:
     assert len(ids(limit=limit)) == listed
 
 
-BAD_LIMITS = ["0", "-1", "1001", "99999999999999999999", "ten", "1.5", "0x10", "1_0", "\u0663", "1,2"]
+BAD_LIMITS = [
+    "0",
+    "-1",
+    "1001",
+    "99999999999999999999",
+    "ten",
+    "1.5",
+    "0x10",
+    "5.0",
+    "1e2",
+    "+5",
+    " 5",
+    "1_0",
+    "\u0663",
+    "1,2",
+]
 
 
 @pytest.mark.parametrize("limit", BAD_LIMITS)
