@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from emulator.containers import Containers, environment, ric
+from emulator.containers import Containers, environment, process, ric
 from emulator.containers.inline import InlineContainers
 from emulator.containers.ric import RuntimeClient
 from emulator.containers.worker import Worker
@@ -77,4 +77,6 @@ def containers(runtime: Runtime, manifest: Manifest, settings: Settings) -> Cont
         return InlineContainers(manifest, settings.extra, max(40, settings.max_containers))
     if runtime is Runtime.RIC and not settings.python and not ric.available():
         refuse("--runtime ric needs Amazon's runtime client: pip install awslambdaric")
+    if settings.enforce_memory and not process.memory_is_known():
+        refuse("--enforce-memory needs Linux's /proc: start without it")
     return WorkerContainers(manifest, settings, RuntimeClient if runtime is Runtime.RIC else Worker)

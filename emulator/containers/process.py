@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from emulator.containers.guardian import Guardian
 from emulator.runtime.memory import PEAK
 
 LOG_LIMIT = 1_048_576
 """Bytes of an invocation's output that are kept: the last ones."""
 PAGE_KILOBYTES = os.sysconf("SC_PAGE_SIZE") // 1024
+GUARDIAN = Guardian()
 
 
 class Process:
@@ -47,6 +49,7 @@ class Process:
                 start_new_session=True,
             )
             undo.callback(_end_now, popen)
+            undo.callback(_forget, popen.pid)
             _kill_with_emulator(life_read, popen.pid)
             os.set_blocking(log_end, False)
             self._descriptors = [log_end, life_end]
@@ -128,6 +131,7 @@ class Process:
         assert self._popen is not None
         for watch in self._descriptors[2:]:
             self.loop.remove_reader(watch)
+        _forget(self._popen.pid)
         _kill_group(self._popen.pid)  # its children; the group's number is not free before the wait below
         code = self._popen.wait()
         self.read_log()
@@ -152,16 +156,31 @@ def _end_now(popen: subprocess.Popen[bytes]) -> None:
     popen.wait()
 
 
-def _kill_with_emulator(life_read: int, group: int) -> None:
-    """Let the kernel kill the group when the other end of this pipe closes: it does when the emulator dies.
+def memory_is_known() -> bool:
+    """Whether this system says how much memory another process has: Linux does, in `/proc`."""
+    try:
+        Path("/proc/self/statm").read_text()
+    except OSError:
+        return False
+    return True
 
-    The child inherits the pipe and keeps it open. On other systems than Linux the child ends by itself when it
-    sees that its channel has closed.
+
+def _kill_with_emulator(life_read: int, group: int) -> None:
+    """Have the group killed when the other end of this pipe closes: it does when the emulator dies.
+
+    On Linux the kernel kills it. The child inherits the pipe and keeps it open. On other systems the guardian does.
     """
     if hasattr(fcntl, "F_SETSIG"):
         fcntl.fcntl(life_read, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life_read, fcntl.F_SETOWN, -group)
         fcntl.fcntl(life_read, fcntl.F_SETFL, fcntl.fcntl(life_read, fcntl.F_GETFL) | os.O_ASYNC)
+    else:
+        GUARDIAN.watch(group)
+
+
+def _forget(group: int) -> None:
+    if not hasattr(fcntl, "F_SETSIG"):
+        GUARDIAN.forget(group)
 
 
 def _make_batch(pid: int) -> None:

@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 interface="asgi3",
-                loop="uvloop",
+                loop="auto",  # uvloop where it is installed
                 http=Protocol,
                 ws="none",
                 lifespan="on",

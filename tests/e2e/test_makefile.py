@@ -35,3 +35,17 @@ def test_make_says_why_there_is_no_virtual_environment(tmp_path: Path, cases: st
     assert said in made.stdout
     assert unsaid not in made.stdout
     assert (tmp_path / ".venv" / "mine").exists()
+
+
+def test_make_keeps_the_virtual_environment_where_it_is_told(tmp_path: Path) -> None:
+    """So a checkout that cannot be written can be run."""
+    told = subprocess.run(
+        ["make", "--dry-run", "run", f"VENV={tmp_path}/venv", "PYTHON=python3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"-m venv {tmp_path}/venv" in told
+    assert f'exec "{tmp_path}/venv/bin/python" -m emulator' in told
+    assert ".venv" not in told

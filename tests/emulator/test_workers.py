@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.containers.process import memory_is_known
 from tests.emulator.harness import TIMEOUT, Answer, Emulator, eventually, running, write_service
 
 MANIFEST = """
@@ -112,6 +114,8 @@ def drained():
 atexit.register(drained)
 """
 
+needs_proc = pytest.mark.skipif(not memory_is_known(), reason="this system does not tell a process's memory")
+
 
 @pytest.fixture
 def small(folder: Path) -> Path:
@@ -119,10 +123,8 @@ def small(folder: Path) -> Path:
 
 
 def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout
+    return state.strip()[:1] not in ("", "Z")
 
 
 class Asking:
@@ -256,6 +258,7 @@ def test_a_forked_child_that_returns_too_does_not_answer(small: Path) -> None:
     assert answers[0].isdigit()
 
 
+@needs_proc
 def test_memory_is_enforced_when_asked(small: Path) -> None:
     with running(small, "--enforce-memory") as started:
         assert started.get("/grow").status == 500
@@ -263,6 +266,7 @@ def test_memory_is_enforced_when_asked(small: Path) -> None:
         assert started.get("/grow").body == b"300000000"
 
 
+@needs_proc
 def test_the_report_tells_the_true_peak_of_memory(small: Path) -> None:
     with running(small) as started:
         peaks = []
@@ -360,3 +364,12 @@ def test_the_log_of_an_invocation_reaches_the_screen(small: Path) -> None:
         started.get("/die")
         lines = started.wait_for("GET     /die").splitlines()
     assert "  die | last words" in lines
+
+
+@pytest.mark.skipif(memory_is_known(), reason="here memory can be enforced")
+def test_memory_that_no_system_call_tells_is_refused_to_be_enforced(small: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="--enforce-memory needs Linux's /proc"),
+        running(small, "--enforce-memory"),
+    ):
+        pass
