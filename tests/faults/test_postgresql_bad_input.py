@@ -211,6 +211,7 @@ def test_a_replica_beside_a_server_that_is_down_is_about_to_take_over(last: str)
     assert (failure.code, failure.transient) == ("database_unavailable", True)
 
 
+@pytest.mark.usefixtures("_default_times")
 def test_a_user_who_may_not_make_tables(
     nobody_much: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,7 +246,7 @@ def test_a_lock_that_is_held_for_less_than_the_deadline_is_waited_for(
 def test_a_lock_that_is_held_for_longer_is_told_and_nothing_is_written(
     server: Server, served: str, room: Classroom, monkeypatch: pytest.MonkeyPatch, *, keyed: bool
 ) -> None:
-    monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "1")
+    monkeypatch.setenv("SWITCHBOARD_WRITE_TIMEOUT_SECONDS", "3")
     texts: list[str] = []
     serves(room, texts)
     environment.reset()
