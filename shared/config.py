@@ -17,14 +17,14 @@ class Settings(msgspec.Struct, frozen=True):
     """One field a variable: `database_url` is read from `SWITCHBOARD_DATABASE_URL`, and so on.
 
     database_url           `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user:password@host/database`
-    synchronous            SQLite's durability: NORMAL (a power cut may cost the last writes, nothing else does) or FULL
-    busy_timeout_ms        how long to wait for a database lock that a foreign program holds, and a read for a server
-    retry_delay_seconds    how long a write that failed for a passing reason waits before its only retry
+    synchronous            SQLite's durability: NORMAL (only a power cut can lose the last writes) or FULL
+    busy_timeout_ms        how long a write waits for another program's lock, and a read for a server
+    retry_delay_seconds    how long a write waits before its only retry after a busy database or an I/O error
     write_timeout_seconds  how long a caller waits for its write, retry included; less than the function's timeout
     queue_size             how many writes may wait in this process
     max_students           how many students a session may have, without duplicates; 10,000 at most
     cache_size             how many sessions' rosters a container keeps
-    max_staleness_ms       how old a status `validate` may go by, counted from before its read; 0: read each time
+    max_staleness_ms       how old the status may be that `validate` uses; 0: it reads the status each time
     log_level              DEBUG, INFO, WARNING or ERROR
     """
 

@@ -1,4 +1,4 @@
-"""How a failure that can pass is tried again."""
+"""Retries after a transient failure: how long to wait, and until when."""
 
 import random
 import time
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def backoff(attempts: int) -> float:
-    """Seconds before another attempt: none at first, then longer and longer, so that losers do not meet again."""
+    """Seconds to wait before the next attempt: 0 after the first, then twice as long each time, at random, up to 1."""
     if attempts == 1:
         return 0.0
     return min(1.0, 0.01 * 2.0 ** (attempts - 2)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def persist(attempt: Callable[[], T], deadline: float) -> T:
-    """What `attempt` returns; it is made again after a transient failure, until `clock.elapsed()` nears `deadline`."""
+    """The result of `attempt()`, repeated after transient failures while the next one starts before `deadline`."""
     for number in count(1):
         try:
             return attempt()

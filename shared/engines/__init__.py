@@ -31,7 +31,7 @@ class Connection(Protocol):
     """What runs a statement inside a transaction."""
 
     def execute(self, statement: str, bindings: Bindings = ()) -> Cursor:
-        """Run one statement, or send it: then it has run when its rows were fetched, or at the commit."""
+        """Run one statement, or only send it: then it has run once its rows are fetched or the batch is committed."""
 
 
 class Engine(Protocol):
@@ -47,7 +47,7 @@ class Engine(Protocol):
 
     @property
     def savepoints(self) -> bool:
-        """Whether a write that fails is undone by a savepoint; else a failure of the database ends the transaction."""
+        """Whether a savepoint undoes a failed write; otherwise a failed statement ends the transaction."""
 
     @property
     def waits_for_batch(self) -> bool:
@@ -58,24 +58,24 @@ class Engine(Protocol):
         """peewee's database of the same kind: builds SQL, makes and checks tables."""
 
     def exists(self) -> bool:
-        """Whether the database was made already."""
+        """Whether the database was created already."""
 
     def exclusive(self, deadline: float) -> AbstractContextManager[None]:
-        """Keep every other process's migrations out."""
+        """Keep the migrations of other processes from running at the same time."""
 
     def fetch(self, statement: str, bindings: Bindings = ()) -> list[Row]:
         """Every row of a read, outside the single writer."""
 
     def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
-        """What `read` makes of the rows, given one after the other; it may stop early, and may be called again."""
+        """The result of `read(rows)`, which may stop early. After a lost connection it is called again."""
 
     def snapshot(self, read: Callable[[Connection], T]) -> T:
-        """What `read` makes of a connection whose reads all see the same state; it may be called again."""
+        """The result of `read(connection)`; its reads see one state. After a lost connection it is called again."""
 
     def begin(self, deadline: float) -> Connection:
-        """Get ready to write a batch in one transaction, waiting until `clock.elapsed()` passes `deadline`.
+        """Prepare to write a batch in one transaction, waiting until `clock.elapsed()` passes `deadline`.
 
-        Where the engine has one writer only, the caller is that from here to `release`.
+        On an engine with a single writer, the caller is that writer until it calls `release`.
         """
 
     def allow_autocommit(self) -> None:
@@ -85,7 +85,7 @@ class Engine(Protocol):
         """Commit the transaction."""
 
     def rollback(self) -> None:
-        """Undo the transaction, if there still is one; never raises."""
+        """Undo the transaction if one is open; never raises."""
 
     def in_transaction(self) -> bool:
         """Whether the write transaction is still open: some failures end it, and a single statement needs none."""
@@ -94,10 +94,10 @@ class Engine(Protocol):
         """Maintenance between two transactions, such as SQLite's checkpoint; never raises."""
 
     def release(self) -> None:
-        """The batch is over: let the next writer in."""
+        """End the batch: the next writer may begin."""
 
     def failure(self, error: BaseException) -> DatabaseError | None:
-        """What a driver's exception means to a caller; None when it is no matter of the database's state."""
+        """The service's error for a driver's exception; None when it does not come from the database's state."""
 
     def close(self) -> None:
         """Close every connection; closing twice is fine."""

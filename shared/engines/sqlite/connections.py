@@ -1,17 +1,17 @@
 """The connections to one SQLite file, all on the same files and with the same pragmas.
 
 When the files change under the process
-- Every read and every write first looks whether the path still leads to the opened file, and every write also whether
-  the log is still in its place. A file that is missing or was emptied is never made anew: calls raise until it is back.
-- A replaced file is gone on with, once the log has been moved into the file that it belongs to: a log that stays
-  beside another file would be played into it. A log that was removed is saved the same way, as long as a connection of
-  this process still holds it, and before anything is written: nothing acknowledged is lost.
+- Every read and every write first checks that the path still leads to the opened file. Every write also checks that
+  the log is still there. A file that is missing or was emptied is never created again: calls raise until it is back.
+- When the file was replaced, the new file is used after the old log was moved into the file that it belongs to. SQLite
+  would apply a log that stays beside another file to that file. A log that was removed is saved in the same way, before
+  anything is written, if a connection of this process still has it open: no acknowledged write is lost.
 - A file that became shorter is read through before it is used again.
-- After damage or an I/O error every connection is opened anew, so that what was mended is seen. Once damage was seen,
-  health checks read the file through until it is whole; other calls fail where they meet it.
+- After damage or an I/O error every connection is opened again, so that a repair is noticed. After damage, health
+  checks read the whole file until no damage is found; other calls fail only where they meet it.
 
 Not seen from here: a file that was overwritten in place; a log that was removed, or left beside another file, while no
-process of the service had it open; what foreign programs write while the files are being moved about.
+process of the service had it open; what other programs write while the files are being moved.
 """
 
 import logging
@@ -30,12 +30,12 @@ from shared.engines.sqlite.readers import Readers
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 1.0  # seconds that leaving old files waits for the lock across processes, and for reads under way
-_CHECK_PATIENCE = 3.0  # seconds that a file may take to be read through
+_PATIENCE = 1.0  # seconds to wait, before old files are left, for the lock across processes and for running reads
+_CHECK_PATIENCE = 3.0  # seconds that reading a whole file may take
 
 
 class Connections:
-    """The pool of readers and the one writer. The writer, and `follow`, are for who has the lock across processes."""
+    """The pool of readers and the one writer. `follow` and the writer need the lock across processes."""
 
     def __init__(self, path: str, pragmas: tuple[tuple[str, str | int], ...], busy_timeout_ms: int) -> None:
         """Nothing is opened before the first use; pragmas are set in their order."""
@@ -46,15 +46,15 @@ class Connections:
         self._busy_timeout_ms = busy_timeout_ms
         self._openings = Openings(self.path, self._close_idle)
         self._log_name = self.path + "-wal"
-        self._files: Files | None = None  # those that the connections are on, or were on last
+        self._files: Files | None = None  # the files that the connections have open, or had open last
         self._size = 0  # of the database file, when it was looked at last
-        self._suspect = False  # the writer is to be opened anew
-        self._damaged = False  # damage was seen, and the file was not found whole since
+        self._suspect = False  # the writer must be opened again
+        self._damaged = False  # damage was seen, and the file was not found undamaged since
 
     # --- opening
 
     def connect(self, patience_ms: int | None = None) -> apsw.Connection:
-        """A new connection of its own, with no automatic checkpoint: those are the writer's work."""
+        """A new connection without automatic checkpoints: the engine makes them, see `SqliteEngine.maintain`."""
         flags = apsw.SQLITE_OPEN_READWRITE if self.exists() else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         connection: apsw.Connection | None = None
         try:
@@ -66,7 +66,9 @@ class Connections:
                 connection.execute(f"PRAGMA {name} = {value}")
             connection.wal_autocheckpoint(0)
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # or a rebound statement is planned anew
+            connection.config(
+                apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1
+            )  # otherwise a statement with new bindings is planned again
             self._check_log(connection)
         except BaseException as error:
             number = connection.system_errno if connection else 0
@@ -79,7 +81,7 @@ class Connections:
         return connection
 
     def exists(self) -> bool:
-        """Whether the database was made already; raises where it was made and is gone, or was emptied."""
+        """Whether the database was created already; raises when it was created and is missing or empty now."""
         if size(self.path):
             return True
         if self._files or identity(self._log_name) != NONE or size(self.path + "-lock"):
@@ -88,13 +90,13 @@ class Connections:
         return False
 
     def check(self, connection: apsw.Connection) -> None:
-        """Where damage was seen before, look whether there still is some; then raise `DatabaseCorruptError`."""
+        """Check the file again if damage was seen before; raise `DatabaseCorruptError` if there still is some."""
         if self._damaged:
             _check_whole(connection)
             self._damaged = False
 
     def open_writer(self, log_grew: Callable[[apsw.Connection, str, int], int]) -> apsw.Connection:
-        """The write connection, opened where it is not or may not be trusted; a foreign lock is not waited for."""
+        """The write connection, opened if it is closed or suspect. It does not wait for another program's lock."""
         if self._suspect:
             self.drop_writer()
         if self.writer is None:
@@ -103,30 +105,30 @@ class Connections:
         return self.writer
 
     def drop_writer(self) -> None:
-        """Close the write connection; the log stays as it is."""
+        """Close the write connection, without a checkpoint."""
         self._suspect = False
         if self.writer is not None:
             self.writer.close(True)
             self.writer = None
 
     def close_readers(self) -> None:
-        """Have every reader opened anew before its next use."""
+        """Let every reader be opened again before its next use."""
         readers, self.readers = self.readers, Readers(self._open_reader)
         readers.close()
 
     def _close_idle(self, shut: Callable[[], object], deadline: float) -> None:
-        # The lock comes first: who has it and is about to open the writer would wait for what `shut` keeps shut.
+        # The lock comes first: its holder may be about to open the writer, and would wait for what `shut` blocks.
         lock = None
         with suppress(errors.DatabaseError):
             lock = open_lock(self.path)
-        alone = lock is not None and lock.acquire(deadline)
-        if alone and not self.files_in_place():
+        locked = lock is not None and lock.acquire(deadline)
+        if locked and not self.files_in_place():
             with suppress(errors.DatabaseError):
                 self.follow()
         shut()
-        if self.files_in_place():  # or nobody would hold the log that is still to be saved
+        if self.files_in_place():  # otherwise a log that must still be saved would be lost
             self.close_readers()
-            if alone:
+            if locked:
                 self.drop_writer()
         if lock is not None:
             lock.close()
@@ -143,7 +145,7 @@ class Connections:
         return connection
 
     def _check_log(self, connection: apsw.Connection) -> None:
-        """Refuse a log that is not the one in the index, which other connections wrote."""
+        """Raise when the log is shorter than its index says: the log that other connections wrote was removed."""
         with suppress(apsw.ReadOnlyError):
             pages = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
             if size(self._log_name) < pages * connection.pragma("page_size"):
@@ -151,7 +153,7 @@ class Connections:
                 raise unavailable("database log is missing")
 
     def _join(self, connection: apsw.Connection) -> apsw.Connection:
-        """Let the connection in among the others: on the files that they are on, or as the first on its own."""
+        """Accept the connection if it has the same files open as the others; the first one decides which files."""
         try:
             self._compare(connection)
         except BaseException as error:
@@ -201,7 +203,7 @@ class Connections:
             return False
 
     def renew(self) -> None:
-        """`follow`, for who has no lock. Raises the `DatabaseError` family."""
+        """Take the lock across processes and `follow`. Raises the `DatabaseError` family."""
         self.exists()
         lock = open_lock(self.path)
         try:
@@ -212,10 +214,10 @@ class Connections:
             lock.close()
 
     def follow(self) -> None:
-        """Go on with the files that are there now; raise where that is not possible, or not yet."""
+        """Use the files that are there now; raise when that is not possible, or not yet."""
         old, new = self._files, Files.at(self.path)
         if old is None or self.files_in_place():
-            return  # somebody else did it
+            return  # another thread or process did it
         self.exists()
         log.warning("%s or its log was removed, replaced or cut off: opening what is there", self.path)
         try:
@@ -229,7 +231,7 @@ class Connections:
         self.close_readers()
 
     def _leave(self, old: Files, new: Files) -> None:
-        """Leave nothing of the old file beside the one in its place."""
+        """Remove the old database's log and index, after their content was saved, from beside the new file."""
         if in_use(self.path):
             if new.log == old.log != NONE:
                 log.error("another process opened %s with the log of the file before it: restore it again", self.path)
@@ -242,7 +244,7 @@ class Connections:
                 os.unlink(self.path + "-shm")
 
     def _save_log(self) -> None:
-        """Move the log into the file that it was opened with, whatever their names are now, and empty it."""
+        """Move the log into the database file that it belongs to, whatever their names are now, and empty it."""
         reader = None if self.writer else self.readers.spare()
         connection = self.writer or reader
         if connection is None:
@@ -260,7 +262,7 @@ class Connections:
     # --- errors
 
     def failure(self, error: BaseException, number: int = 0) -> errors.DatabaseError | None:
-        """What an exception means, see `translate`; connections that may be wrong now are not used again."""
+        """What an exception means, see `translate`. Connections that may be wrong after it are opened again."""
         error = cause(error)
         failure = translate(error, number)
         self._damaged = self._damaged or isinstance(error, DAMAGE)
@@ -271,7 +273,7 @@ class Connections:
 
 
 def _check_whole(connection: apsw.Connection) -> None:
-    """Raise unless every page is as it should be, as far as that can be said in a moment."""
+    """Raise `DatabaseCorruptError` unless SQLite's quick check finds the file undamaged within its time."""
     give_up = clock.elapsed() + _CHECK_PATIENCE
     connection.set_progress_handler(lambda: clock.elapsed() > give_up, 100_000)
     try:

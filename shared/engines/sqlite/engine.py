@@ -1,10 +1,10 @@
-"""SQLite files: reads side by side, one writer.
+"""SQLite files: concurrent reads, one writer.
 
-Reads take a connection from a small pool, so any number of them run beside each other and beside the writer (WAL).
+Reads take a connection from a small pool. Any number of reads run at the same time, also during a write (WAL mode).
 The one write connection belongs to whoever called `begin` and has not yet called `release`; `begin` takes the lock
 across processes first, and checkpoints and the write connection's close happen under it too.
 
-What becomes of files that are deleted, replaced or damaged under the process is told in `connections`.
+`connections` describes what happens when files are deleted, replaced or damaged while the process uses them.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BUSY_PAUSE = 0.002  # seconds between two looks at a lock that a foreign program holds
+_BUSY_PAUSE = 0.002  # seconds between two attempts to get a lock that another program holds
 _CHECKPOINT_PAGES = 1000  # pages in the log between two checkpoints, SQLite's own default
 _LOG_LIMIT = 8 * 1024 * 1024  # bytes of the log file; what a long read made it grow beyond is cut off again
 _CLOSE_PATIENCE = 1.0  # seconds that closing waits for the lock across processes
@@ -71,7 +71,7 @@ class SqliteEngine:
         self.dialect = _Dialect(self)
 
     def connect(self) -> apsw.Connection:
-        """A new connection with every pragma set, to a file that is not known to be damaged."""
+        """A new connection with every pragma set; raises `DatabaseCorruptError` for a damaged file."""
         connections = self._connections
         if not connections.files_in_place():
             connections.renew()
@@ -84,7 +84,7 @@ class SqliteEngine:
         return connection
 
     def exists(self) -> bool:
-        """Whether the database was made already; raises where it was made and is gone, or was emptied."""
+        """Whether the database was created already; raises when it was created and is missing or empty now."""
         return self._connections.exists()
 
     def _check_open(self) -> None:
@@ -112,7 +112,7 @@ class SqliteEngine:
         return rows
 
     def walk(self, statement: str, bindings: Bindings, read: Callable[[Iterator[Row]], T]) -> T:
-        """What `read` makes of the rows, given one after the other; leaving early is fine and pins no old state."""
+        """The result of `read(rows)`, which may stop early: the read transaction ends with it."""
         with self._reading() as connection:
             cursor = connection.execute(statement, bindings)
             try:
@@ -121,7 +121,7 @@ class SqliteEngine:
                 cursor.close(True)
 
     def snapshot(self, read: Callable[[apsw.Connection], T]) -> T:
-        """What `read` makes of a connection inside a read transaction."""
+        """The result of `read(connection)`, inside one read transaction."""
         with self._reading() as connection:
             connection.execute("BEGIN")
             try:
@@ -151,7 +151,7 @@ class SqliteEngine:
     # --- the one writer
 
     def begin(self, deadline: float) -> apsw.Connection:
-        """Take the lock across processes, then SQLite's own, waiting for a foreign program's outside of ours."""
+        """Take the lock across processes, then SQLite's own; wait for another program's without holding the first."""
         while True:
             lock = self._process_lock()
             if not lock.acquire(deadline):
@@ -179,7 +179,7 @@ class SqliteEngine:
 
     @contextmanager
     def exclusive(self, deadline: float) -> Iterator[None]:
-        """Keep every other process's writer out, with no transaction open: for migrations."""
+        """Hold the lock across processes without a transaction, for migrations."""
         lock = self._process_lock()
         if not lock.acquire(deadline):
             raise busy()
@@ -198,7 +198,7 @@ class SqliteEngine:
         """Nothing to do: the transaction is already open and costs no round trip."""
 
     def commit(self) -> None:
-        """Commit; raises what `failure` made of the driver's error, its outcome unknown where it is."""
+        """Commit. An error's `outcome_unknown` says whether the write may have been committed."""
         writer = self._connections.writer
         assert writer is not None
         try:
@@ -215,7 +215,7 @@ class SqliteEngine:
         return writer is not None and writer.in_transaction
 
     def rollback(self) -> None:
-        """Undo, and leave a connection that cannot even do that."""
+        """Undo the transaction; a connection that cannot do that is closed."""
         try:
             writer = self._connections.writer
             if writer is not None and writer.in_transaction:
@@ -251,12 +251,12 @@ class SqliteEngine:
             writer.set_busy_timeout(self._busy_timeout_ms)
 
     def release(self) -> None:
-        """Let the next process in."""
+        """Release the lock across processes."""
         assert self._lock is not None
         self._lock.release()
 
     def close(self) -> None:
-        """Close what is open; the log is moved into the file by whoever closes last, when the lock is to be had."""
+        """Close every connection. The last process moves the log into the file, if it gets the lock in time."""
         self._closed = True
         self._connections.readers.close()
         with self._closing:

@@ -11,7 +11,7 @@ DAMAGE = (apsw.CorruptError, apsw.NotADBError)
 """The file is damaged."""
 
 SUSPICIOUS = (*DAMAGE, apsw.IOError, apsw.ReadOnlyError)
-"""After these a connection may hold pages that are wrong, that are no longer in the file, or no right to write."""
+"""After these a connection may have wrong or old pages in its cache, or may be read-only: it is opened again."""
 
 _FAILURES: tuple[tuple[type[apsw.Error], type[errors.DatabaseError]], ...] = (
     (apsw.FullError, errors.DatabaseFullError),
@@ -48,9 +48,9 @@ def translate(error: BaseException, number: int) -> errors.DatabaseError | None:
 
 
 def outcome_unknown(error: apsw.Error) -> bool:
-    """Whether a commit that failed like this may be found to stand by a later recovery of the log.
+    """Whether a later recovery of the log may find that this failed commit was made.
 
-    A commit record that could not be written is not there; one that could not be synchronised or indexed may be.
+    A commit record that could not be written is not in the log. One that could not be synchronised or indexed may be.
     """
     return isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) != apsw.SQLITE_IOERR_WRITE
 
@@ -65,14 +65,14 @@ def from_errno(number: int) -> errors.DatabaseError:
 
 
 def busy() -> errors.DatabaseBusyError:
-    """Somebody else holds a lock, and will let go of it."""
+    """Another process or program holds a lock: worth a retry."""
     failure = errors.DatabaseBusyError()
     failure.can_pass = True
     return failure
 
 
 def unavailable(reason: str | None = None) -> errors.DatabaseUnavailableError:
-    """Not to be had at the moment."""
+    """The database cannot be used at the moment: worth a retry."""
     failure = errors.DatabaseUnavailableError(reason)
     failure.can_pass = True
     return failure

@@ -1,7 +1,7 @@
 """The files of a SQLite database: the database itself, the log (`-wal`) and the log's index (`-shm`) beside it.
 
-They belong together, and SQLite finds them by name: a log that was left beside another database file would be
-played into it. So the engine keeps in mind which files its connections are on, and compares.
+They belong together, but SQLite finds them by name: it would apply a log that was left beside another database file to
+that file. So the engine remembers which files its connections have open, and compares.
 """
 
 import errno
@@ -24,11 +24,11 @@ class Identity(NamedTuple):
 
 
 NONE = Identity(0, 0)
-"""Of a path that leads to no file."""
+"""The identity of a path that leads to no file."""
 
 
 class Files(NamedTuple):
-    """What lies at a database's path."""
+    """The files at a database's path."""
 
     database: Identity
     log: Identity
@@ -51,7 +51,7 @@ def path_in(url: str) -> str:
 
 
 def identity(path: str) -> Identity:
-    """Which file lies there, an empty one too; `NONE` for none."""
+    """Which file the path leads to; `NONE` when it leads to no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -81,7 +81,8 @@ def why_not_writable(path: str) -> int:
 def in_use(path: str) -> bool:
     """Whether another process has a connection to this database.
 
-    Not for a file that this process has a connection to: closing any descriptor of a file drops the process's locks.
+    Only for a file to which this process has no connection: closing any descriptor of a file releases the process's
+    locks on it.
     """
     with open(path, "rb+") as file:
         try:

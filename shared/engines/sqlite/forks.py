@@ -1,10 +1,10 @@
 """No connection is open while the process forks.
 
-SQLite keeps book of its locks by process, not by connection: a child would find locks in it that its parent holds and
-it does not, wait for some without end, and take others for its own. So before a fork every connection is closed as
-soon as its work is done, and new ones wait; after it both go on with connections of their own. Where a connection
-could not be closed in time, because a read was left unfinished or another container holds the writer's lock, the
-child is refused with `DatabaseClosedError` instead.
+SQLite records its locks by process, not by connection. A forked child would inherit records of locks that only its
+parent holds: it would wait for some forever, and treat others as its own. So before a fork every connection is closed
+when its work is done, and no new one is opened. After the fork both processes open connections of their own. When a
+connection could not be closed in time, because a read was not finished or another process holds the lock, calls in
+the child raise `DatabaseClosedError`.
 """
 
 import os
@@ -19,14 +19,14 @@ import apsw
 from shared import clock, errors
 
 _PATIENCE = 1.0  # seconds that a fork waits for connections in use
-_PAUSE = 0.000_5  # seconds between two looks at them
+_PAUSE = 0.000_5  # seconds between two checks of them
 
 
 class Openings:
-    """The connections to one file that are open, or about to be."""
+    """The connections to one file that are open or being opened."""
 
     def __init__(self, name: str, close_idle: Callable[[Callable[[], object], float], None]) -> None:
-        """`close_idle(shut, deadline)` calls `shut`, and has closed then what is not in use; the rest after its use."""
+        """`close_idle(shut, deadline)` calls `shut`, then closes idle connections now, the others after their use."""
         self._name = name
         self._close_idle = close_idle
         self._gate = threading.Lock()  # held over a fork
@@ -36,7 +36,7 @@ class Openings:
 
     @contextmanager
     def one(self) -> Iterator[Callable[[apsw.Connection], None]]:
-        """Open a connection in this block, and tell of it as soon as there is one."""
+        """Open a connection in this block; call the yielded function with it as soon as it exists."""
         if self._name in _inherited:
             raise errors.DatabaseClosedError
         mark = object()
@@ -48,7 +48,7 @@ class Openings:
             self._underway.discard(mark)
 
     def shut(self) -> None:
-        """Let none be opened, and wait until none is open."""
+        """Block new connections, and wait until none is open."""
         deadline = clock.elapsed() + _PATIENCE
         if self.in_use():
             self._close_idle(self._gate.acquire, deadline)
@@ -62,11 +62,11 @@ class Openings:
         return bool(self._underway) or any(connection in self._opened for connection in apsw.connections())
 
     def reopen(self) -> None:
-        """Let new ones be opened."""
+        """Allow new connections again."""
         self._gate.release()
 
     def leave(self) -> None:
-        """Forget them, in a forked child; those that are open there are not used, and stand in the way of others."""
+        """In a forked child: forget the parent's connections. If some are open, the child cannot use the file."""
         _all.discard(self)
         if self.in_use():
             _inherited.add(self._name)

@@ -9,7 +9,7 @@ _KEPT = 8  # connections kept for reads that run at once
 
 
 class Readers:
-    """A pool that is used up to its closing and then replaced: what comes back to a closed one is closed."""
+    """A pool of connections. Connections that are given back after the pool was closed are closed too."""
 
     def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
         self._idle: list[apsw.Connection] = []
@@ -22,7 +22,7 @@ class Readers:
         try:
             return self._idle.pop()
         except IndexError:
-            pass  # and out of the handler: a failure to connect has nothing to do with it
+            pass  # connect outside the handler, or a failure would have the IndexError as its context
         connection = self._connect()
         self._all.add(connection)
         return connection
@@ -37,19 +37,19 @@ class Readers:
             self.close()
 
     def discard(self, connection: apsw.Connection) -> None:
-        """Close a connection that is not to be used again."""
+        """Close a connection that must not be used again."""
         self._all.discard(connection)
         connection.close(True)
 
     def spare(self) -> apsw.Connection | None:
-        """An idle connection, to be given back; None when there is none."""
+        """An idle connection, which the caller gives back; None when all are in use."""
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
     def in_hand(self) -> bool:
-        """Whether there are connections that a read uses at the moment."""
+        """Whether a read uses a connection at the moment."""
         return len(self._all) > len(self._idle)
 
     def any_open(self) -> bool:
@@ -57,7 +57,7 @@ class Readers:
         return bool(self._all)
 
     def close(self) -> None:
-        """Close what is idle now, and later what is in hand."""
+        """Close idle connections now, and the others when they are given back."""
         self._closed = True
         with suppress(IndexError):  # another thread may close too
             while True:
