@@ -7,9 +7,9 @@ from shared.requests import ValidateMembership
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 when the user may join; otherwise the problem says why not.
+    """200 if the user may join, otherwise a problem with the reason.
 
-    `Switchboard-Status-Age-Ms` tells how old the session's status is that a 200 went by; a problem does not have it.
+    A 200 has the header `Switchboard-Status-Age-Ms`: the age of the session's status that was used. A problem has none.
     """
     query = request.query(ValidateMembership)
     status_age_ms = environment.sessions().validate_with_status_age(request.session_id, query.user_id, query.role)

@@ -1,17 +1,17 @@
-"""The tables, as peewee models. Models are not bound to a database: an engine brings its own.
+"""The tables, as peewee models. A model is not bound to a database; each engine uses its own.
 
-Columns are the design's, and beside them
-- `messages.sequence`: counts a session's messages in the order of their commits; with the session it is the
-  clustered key, so a session's history lies together on disk, in order, and is paged by key;
-- `enrollments`: one row a student and session, so that a student's sessions are found without reading every roster;
-- `session_counts`: how many sessions each status has, so that a list's total does not cost a count of all;
-- `idempotency_keys`: the answers kept for repeated calls.
+Besides sessions and messages with their fields there are:
+- `messages.sequence`: numbers a session's messages in the order of their commits. With the session it is the primary
+  key, so SQLite stores a session's history together and in order, and pages are read by key.
+- `enrollments`: one row for each student of each session, to find a student's sessions without reading every roster.
+- `session_counts`: how many sessions each status has, so that the total of a list needs no count.
+- `idempotency_keys`: the answers that are stored for repeated calls.
 
-An engine with many writers at once keeps two of them in another shape, so that nobody waits for a row that is not
-that writer's session: `session_heads` holds the row that a session's writers lock, and `session_counts` has many slots.
+On PostgreSQL, where many processes write at once, writes of different sessions must not wait for each other. So there
+is `session_heads`, with one row that the writes of a session lock, and `session_counts` has several rows (slots).
 
-Everything above the engine sees identifiers and times as text: an identifier in its canonical form, a time in the
-service's fixed-width format, whose text order is time order. How a column keeps them is the engine's matter.
+Above the engine, ids and times are text: an id in its canonical form, a time in the service's fixed-width format, so
+that text order is time order. The column type depends on the engine.
 """
 
 from peewee import SQL, BigIntegerField, Check, CompositeKey, Field, ForeignKeyField, IntegerField, Model, TextField
@@ -153,7 +153,7 @@ IdentifiedMessageRow.add_index(MessageRow.session_id, MessageRow.id, unique=True
 
 
 class SessionHeadRow(Model):
-    """What changes with a session's messages: whoever stores or ends holds this row until the commit."""
+    """The session head: what changes with a session's messages. Store and end lock this row until the commit."""
 
     session_id = IdentifierField(primary_key=True)
     status = TextField()

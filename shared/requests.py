@@ -105,7 +105,7 @@ def session_filter(query: ListSessions) -> SessionFilter:
 
 
 def reader(query: ReadHistory) -> Reader | None:
-    """Who reads a history; nobody in particular without both. Raises `InvalidRequestError`."""
+    """The reader of a history, None without user and role. Raises `InvalidRequestError` for only one of them."""
     if query.user_id is None and query.role is None:
         return None
     if query.user_id is None or query.role is None:

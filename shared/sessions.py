@@ -143,7 +143,7 @@ class SessionManager:
         return cached.students
 
     def saw_end(self, session_id: str) -> None:
-        """Take note that a call has seen this session ended: from now on no call goes by an older status."""
+        """Record that a call has seen this session ended: from now on no call uses an older status."""
         self._cache.drop(session_id)
 
     def load_active_sessions(self) -> None:
