@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator.manifest import route_paths
 from emulator.manifest.model import Manifest, Route
-from emulator.manifest.triggers import METHODS
+from emulator.manifest.routes import METHODS
 
 
 def document(manifest: Manifest) -> dict[str, Any]:

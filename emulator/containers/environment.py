@@ -75,4 +75,8 @@ def complete(function: Function, manifest: Manifest, extra: Mapping[str, str]) -
     host = {name: os.environ[name] for name in FROM_THE_HOST if name in os.environ}
     # PYTHONUTF8: en_US.UTF-8 need not be installed here, as it is on Lambda.
     fixed = {"PYTHONUTF8": "1"}
-    return {**host, **fixed, **of_lambda(function, manifest), **function.environment, **extra}
+    found = {**host, **fixed, **of_lambda(function, manifest), **function.environment, **extra}
+    if function.import_paths:
+        own = [found["PYTHONPATH"]] if found.get("PYTHONPATH") else []
+        found["PYTHONPATH"] = os.pathsep.join([*own, *function.import_paths])
+    return found

@@ -90,6 +90,7 @@ class InlineContainers:
         os.chdir(root)
         if root not in sys.path:
             sys.path.insert(0, root)
+        self._add_import_paths()
         self._set_environment()
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
@@ -116,12 +117,17 @@ class InlineContainers:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
         self.manifest = manifest
         self.loaded.clear()
+        self._add_import_paths()
         self._set_environment()
 
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
         self.threads.stop()
         self.printed.uninstall()
+
+    def _add_import_paths(self) -> None:
+        for function in self.manifest.functions.values():
+            sys.path.extend(path for path in function.import_paths if path not in sys.path)
 
     def _set_environment(self) -> None:
         """Put the variables of every function in place of those of the manifest before."""

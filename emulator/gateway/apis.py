@@ -30,7 +30,7 @@ class Api(Protocol):
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """The event that the function receives."""
 
-    def answer(self, outcome: Outcome | None) -> Response:
+    def answer(self, route: Route, outcome: Outcome | None) -> Response:
         """The response to an outcome; None when the API's own time limit has passed."""
 
     def finish(self, headers: Headers, response: Response) -> None:
@@ -45,7 +45,6 @@ class HttpApi:
     def __init__(self, manifest: Manifest) -> None:
         self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
         self.cors = manifest.cors
-        self._payload_v1 = manifest.payload == "1.0"
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """Answered for every path, whether there is a route or not."""
@@ -60,15 +59,16 @@ class HttpApi:
         return error_response(404, "Not Found")
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
-        """Payload format 2.0, or 1.0 when the manifest says so."""
-        build = payload_v1_event.http_api if self._payload_v1 else payload_v2_event.http_api
+        """Payload format 2.0, or 1.0 where the manifest says so."""
+        build = payload_v1_event.http_api if route.payload == "1.0" else payload_v2_event.http_api
         return build(request, route, parameters)
 
-    def answer(self, outcome: Outcome | None) -> Response:
+    def answer(self, route: Route, outcome: Outcome | None) -> Response:
         """In format 2.0 a result without a status is the body of a 200."""
         if outcome is None:
             return error_response(503, "Service Unavailable", f"over {self.timeout:.0f} s")
-        return payload_v1_response.http_api(outcome) if self._payload_v1 else payload_v2_response.http_api(outcome)
+        build = payload_v1_response.http_api if route.payload == "1.0" else payload_v2_response.http_api
+        return build(outcome)
 
     def finish(self, headers: Headers, response: Response) -> None:
         """CORS."""
@@ -114,7 +114,7 @@ class RestApi:
         """Payload format 1.0."""
         return payload_v1_event.rest_api(request, self._inside(request.raw_path), route, parameters, self.stage)
 
-    def answer(self, outcome: Outcome | None) -> Response:
+    def answer(self, route: Route, outcome: Outcome | None) -> Response:
         """A result must have every part; nothing is inferred."""
         return payload_v1_response.rest_api(outcome)
 

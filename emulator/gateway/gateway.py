@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.gateway import authorizers, payload_v2_event
+from emulator.gateway import authorizers, iam_authorizer, payload_v2_event
 from emulator.gateway.apis import Api, HttpApi, RestApi
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.request import HEADER_LIMIT, Request, head_size
@@ -93,11 +94,11 @@ class Gateway:
             verdict = await by_name[route.authorizer].ask(route, asked)
             if isinstance(verdict, Response):
                 return verdict
-            event["requestContext"]["authorizer"] = verdict
+            _add_caller(event, route, verdict)
         payload = _encode(event)
         if len(payload) > MAX_PAYLOAD:
             return too_large()
-        response = api.answer(await self._invoke(route, request, payload, api.timeout))
+        response = api.answer(route, await self._invoke(route, request, payload, api.timeout))
         response.headers.append((b"apigw-requestid", request.id.encode()))
         return response
 
@@ -109,6 +110,15 @@ class Gateway:
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
         return task.result() if done else None
+
+
+def _add_caller(event: dict[str, Any], route: Route, verdict: dict[str, Any]) -> None:
+    """Put what is known of the caller where the function's format has it."""
+    context = event["requestContext"]
+    if route.payload == "1.0" and "iam" in verdict:
+        iam_authorizer.into_identity(context, verdict["iam"])
+    else:
+        context["authorizer"] = verdict
 
 
 async def reply(scope: Scope, send: Send, response: Response) -> None:

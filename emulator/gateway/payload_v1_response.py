@@ -17,7 +17,7 @@ from emulator.gateway.function_result import (
     response_of,
 )
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
-from emulator.manifest.triggers import DEFAULT_CORS_HEADERS
+from emulator.manifest.cors import DEFAULT_HEADERS
 
 _decode = msgspec.json.Decoder().decode
 
@@ -54,7 +54,7 @@ def preflight(methods: list[str]) -> Response:
         [
             JSON_TYPE,
             (b"access-control-allow-origin", b"*"),
-            (b"access-control-allow-headers", ",".join(DEFAULT_CORS_HEADERS).encode()),
+            (b"access-control-allow-headers", ",".join(DEFAULT_HEADERS).encode()),
             (b"access-control-allow-methods", ",".join(["OPTIONS", *methods]).encode()),
         ],
     )

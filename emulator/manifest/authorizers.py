@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from emulator.manifest.document import ManifestError
-from emulator.manifest.model import Function, JwtAuthorizer, RequestAuthorizer
+from emulator.manifest import known_keys
+from emulator.manifest.model import (
+    ApiKind,
+    Authorizer,
+    Function,
+    IamAuthorizer,
+    JwtAuthorizer,
+    RequestAuthorizer,
+    UnavailableAuthorizer,
+)
+from emulator.manifest.section import Section
 
-Refuse = Callable[[str], ManifestError]
 DEFAULT_IDENTITY = ("$request.header.Authorization",)
+IAM = "aws_iam"
 
 
-def read(
-    name: str, settings: dict[str, Any], functions: Mapping[str, Function], refuse: Refuse
-) -> RequestAuthorizer | JwtAuthorizer:
-    """One entry of `provider.httpApi.authorizers`."""
-    sources = _identity_sources(settings, refuse)
+def read(name: str, section: Section, functions: Mapping[str, Function], left_out: Mapping[str, str]) -> Authorizer:
+    """One entry of `provider.httpApi.authorizers`; `left_out` says of functions why they do not run here."""
+    section.check(known_keys.AUTHORIZER)
+    settings = section.data
+    sources = _identity_sources(section)
     if str(settings.get("type") or "jwt").lower() == "request":
+        target = settings.get("functionName")
+        if target is None or target in left_out:
+            return _unavailable(name, section, left_out.get(target or "", "its function is not in this manifest"))
         return RequestAuthorizer(
             name=name,
-            function=_function(settings, functions, refuse),
+            function=_function(section, functions),
             identity_source=sources,
-            ttl=_ttl(settings, refuse),
+            ttl=section.integer("resultTtlInSeconds", 0, 0, 3600),
             simple_responses=settings.get("enableSimpleResponses") is True,
             payload_version=str(settings.get("payloadVersion") or "2.0"),
         )
-    issuer, audience = settings.get("issuerUrl"), settings.get("audience")
+    issuer, audience = settings.get("issuerUrl"), section.strings("audience")
     if not isinstance(issuer, str) or not audience:
-        raise refuse("a JWT authorizer needs issuerUrl and audience")
-    audiences = audience if isinstance(audience, list) else [audience]
-    return JwtAuthorizer(name, issuer, tuple(map(str, audiences)), sources or DEFAULT_IDENTITY)
+        raise section.error("a JWT authorizer needs issuerUrl and audience")
+    return JwtAuthorizer(name, issuer, audience, sources or DEFAULT_IDENTITY)
 
 
-def named(value: Any, known: Mapping[str, object], refuse: Refuse) -> str | None:
-    """The authorizer that a route names; one that the manifest does not have is refused."""
-    if value is None:
-        return None
-    name = value.get("name") if isinstance(value, dict) else value
-    if name not in known:
-        raise refuse(f"the authorizer {name!r} is not among provider.httpApi.authorizers")
-    return str(name)
+def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Authorizer]) -> Authorizer:
+    """The authorizer of a route; one that cannot be asked here lets nobody pass, and a warning says so."""
+    value = section.data["authorizer"]
+    settings = value if isinstance(value, dict) else {"name": value}
+    section.inside("authorizer") if isinstance(value, dict) else None
+    name = settings.get("name")
+    if IAM in (str(settings.get("type") or "").lower(), str(name or "").lower()):
+        section.warn(f"{route}: a request needs a SigV4 signature, which is not checked here", "authorizer")
+        return IamAuthorizer(IAM)
+    if kind == "httpApi" and "id" not in settings:
+        if not isinstance(name, str) or name not in named:
+            raise section.error(f"the authorizer {name!r} is not among provider.httpApi.authorizers", "authorizer")
+        return named[name]
+    own = f"{section.where.name}.authorizer"
+    return _unavailable(own, section, "it is not emulated", "authorizer", told=f"{route}: ")
 
 
 def scopes(value: Any) -> tuple[str, ...]:
@@ -49,24 +67,22 @@ def scopes(value: Any) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _function(settings: dict[str, Any], functions: Mapping[str, Function], refuse: Refuse) -> Function:
-    name = settings.get("functionName")
-    if name not in functions:
-        raise refuse(f"functionName: there is no function {name!r}")
-    return functions[str(name)]
+def _unavailable(name: str, section: Section, reason: str, *keys: str, told: str = "") -> UnavailableAuthorizer:
+    section.warn(f"{told}the authorizer cannot be asked here ({reason}): the answer is 403", *keys)
+    return UnavailableAuthorizer(name, reason)
 
 
-def _identity_sources(settings: dict[str, Any], refuse: Refuse) -> tuple[str, ...]:
-    value = settings.get("identitySource") or []
+def _function(section: Section, functions: Mapping[str, Function]) -> Function:
+    name = section.data.get("functionName")
+    if not isinstance(name, str) or name not in functions:
+        raise section.error(f"functionName: there is no function {name!r}")
+    return functions[name]
+
+
+def _identity_sources(section: Section) -> tuple[str, ...]:
+    value = section.data.get("identitySource") or []
     sources = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
     for source in sources:
         if not isinstance(source, str) or not source.startswith(("$request.", "$context.", "$stageVariables.")):
-            raise refuse(f"identitySource: {source!r} is not like $request.header.Authorization")
+            raise section.error(f"{source!r} is not like $request.header.Authorization", "identitySource")
     return tuple(sources)
-
-
-def _ttl(settings: dict[str, Any], refuse: Refuse) -> int:
-    ttl = settings.get("resultTtlInSeconds", 0)
-    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 0 <= ttl <= 3600:
-        raise refuse("resultTtlInSeconds must be a whole number from 0 to 3600")
-    return ttl

@@ -1,23 +1,33 @@
-"""Schedule expressions: `rate(5 minutes)` and `cron(0 8 ? * MON-FRI *)`, as EventBridge reads them, in UTC."""
+"""Schedule expressions as EventBridge reads them.
+
+There are three: `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)` and `at(2027-01-01T08:00:00)`.
+"""
 
 from __future__ import annotations
 
-import calendar
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Protocol
 
-_RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
+from emulator.manifest import cron_fields
+from emulator.manifest.cron_fields import Days, ExpressionError, Weekdays
+
+_RATE = re.compile(r"rate\(([0-9]{1,9}) (minute|hour|day)(s?)\)")
 _CRON = re.compile(r"cron\((.+)\)")
-_MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
-_DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
-_PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?")
+_AT = re.compile(r"at\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\)")
 HORIZON_DAYS = 366 * 8
 """How far ahead a next time is looked for: 29 February may be eight years away."""
 
+__all__ = ["At", "Cron", "Expression", "ExpressionError", "Rate", "parse"]
 
-class ExpressionError(Exception):
-    """What is wrong with a schedule's expression."""
+
+class Expression(Protocol):
+    """When a schedule is due."""
+
+    def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The next time after a moment, None when there is none; clock times are those of the zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,85 +36,93 @@ class Rate:
 
     period: timedelta
 
-    def after(self, moment: datetime) -> datetime | None:
-        """The next time."""
-        return moment + self.period
+    def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The moment and the period: a rate has no clock times."""
+        try:
+            return moment + self.period
+        except OverflowError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Once, at a clock time."""
+
+    time: datetime
+
+    def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The time, if it is still to come."""
+        due = self.time.replace(tzinfo=zone)
+        return due if due > moment else None
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Six fields of allowed numbers."""
+    """The clock times at which all six fields match."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
-    days: frozenset[int]
+    days: Days
     months: frozenset[int]
-    weekdays: frozenset[int]
+    weekdays: Weekdays
     years: frozenset[int]
-    last_day: bool
 
-    def after(self, moment: datetime) -> datetime | None:
-        """The next time, None when there is none."""
-        start = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        day = start.replace(hour=0, minute=0)
-        for _ in range(HORIZON_DAYS):
-            if self._on(day):
-                for hour in sorted(self.hours):
-                    for minute in sorted(self.minutes):
-                        found = day.replace(hour=hour, minute=minute)
-                        if found >= start:
-                            return found
-            day += timedelta(days=1)
+    def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The next time: one that the clocks skip in spring is left out, one that they repeat in autumn comes once."""
+        local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+        for time in self._times(local.replace(second=0, microsecond=0)):
+            due = time.replace(tzinfo=zone)
+            if due > moment and due.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == time:
+                return due
         return None
 
+    def _times(self, start: datetime) -> Iterator[datetime]:
+        """The clock times from `start` on."""
+        day = start.replace(hour=0, minute=0)
+        for _ in range(HORIZON_DAYS):
+            if day.year in self.years and day.month in self.months and self._on(day):
+                for hour in sorted(self.hours):
+                    for minute in sorted(self.minutes):
+                        time = day.replace(hour=hour, minute=minute)
+                        if time >= start:
+                            yield time
+            try:
+                day += timedelta(days=1)
+            except OverflowError:
+                return
+
     def _on(self, day: datetime) -> bool:
-        if day.month not in self.months or day.year not in self.years:
-            return False
-        last = self.last_day and day.day == calendar.monthrange(day.year, day.month)[1]
-        return (day.day in self.days or last) and day.isoweekday() % 7 + 1 in self.weekdays
+        return self.days.match(day.date()) and self.weekdays.match(day.date())
 
 
-def parse(expression: str) -> Rate | Cron:
+def parse(expression: str) -> Expression:
     """The meaning of an expression; an ExpressionError says what is wrong with it."""
-    if match := _RATE.fullmatch(expression.strip()):
+    text = expression.strip()
+    if match := _RATE.fullmatch(text):
         count = int(match[1])
         if not count or (count == 1) == bool(match[3]):
             raise ExpressionError(f"{expression}: one minute, or several minutes")
         return Rate(timedelta(**{f"{match[2]}s": count}))
-    match = _CRON.fullmatch(expression.strip())
+    if match := _AT.fullmatch(text):
+        try:
+            return At(datetime.fromisoformat(match[1]))
+        except ValueError as error:
+            raise ExpressionError(f"{expression}: {error}") from None
+    match = _CRON.fullmatch(text)
     fields = match[1].split() if match else []
     if len(fields) != 6:
         raise ExpressionError(f"{expression} is neither rate(5 minutes) nor cron(minute hour day month weekday year)")
     if (fields[2] == "?") == (fields[4] == "?"):
         raise ExpressionError(f"{expression}: of day and weekday exactly one must be ?")
+    return _cron(fields)
+
+
+def _cron(fields: list[str]) -> Cron:
     return Cron(
-        minutes=_numbers(fields[0], 0, 59),
-        hours=_numbers(fields[1], 0, 23),
-        days=frozenset() if fields[2] == "L" else _numbers(fields[2], 1, 31),
-        months=_numbers(fields[3], 1, 12, _MONTHS),
-        weekdays=_numbers(fields[4], 1, 7, _DAYS),
-        years=_numbers(fields[5], 1970, 2199),
-        last_day=fields[2] == "L",
+        minutes=cron_fields.numbers(fields[0], 0, 59),
+        hours=cron_fields.numbers(fields[1], 0, 23),
+        days=cron_fields.days(fields[2]),
+        months=cron_fields.numbers(fields[3], 1, 12, cron_fields.MONTHS),
+        weekdays=cron_fields.weekdays(fields[4]),
+        years=cron_fields.numbers(fields[5], 1970, 2199),
     )
-
-
-def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> frozenset[int]:
-    found: set[int] = set()
-    for part in field.split(","):
-        match = _PART.fullmatch(part)
-        if not match:
-            raise ExpressionError(f"{part!r} is not understood here")
-        if match[1] in ("*", "?"):
-            first, last = low, high
-        else:
-            first = _number(match[1], low, high, names or {})
-            last = _number(match[2], low, high, names or {}) if match[2] else (high if match[3] else first)
-        found.update(range(first, last + 1, int(match[3] or 1) or 1))
-    return frozenset(found)
-
-
-def _number(text: str, low: int, high: int, names: dict[str, int]) -> int:
-    number = names.get(text.upper(), int(text) if text.isdecimal() else -1)
-    if not low <= number <= high:
-        raise ExpressionError(f"{text!r} is not from {low} to {high}")
-    return number

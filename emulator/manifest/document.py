@@ -79,7 +79,7 @@ class Where:
         return f"{found.document.path}:{line}" if line else str(found.document.path)
 
     def _source(self) -> Where | None:
-        for end in range(len(self.place) + 1):
+        for end in range(len(self.place), -1, -1):
             source = self.document.sources.get(self.place[:end])
             if source is not None:
                 return source.at(*self.place[end:])

@@ -1,9 +1,14 @@
-"""Environment variables of the manifest: which names and values the system or AWS refuses."""
+"""Environment variables of the manifest: their texts, and which names and values the system or AWS refuses."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from typing import Any
+
+from emulator.manifest import scalars
+from emulator.manifest.section import Section, shown
 
 TOTAL_LIMIT = 4096
 """Bytes that Lambda allows for all names and values of one function."""
@@ -34,7 +39,63 @@ _RESERVED = frozenset(
 """Names that Lambda sets itself, and refuses in a deployment."""
 
 
-def fault(name: str, value: str) -> str | None:
+def read(section: Section) -> dict[str, str]:
+    """The variables under `environment`, spelled as the deployed functions would see them."""
+    inside = section.inside("environment")
+    values = {}
+    for name, value in inside.data.items():
+        text = _text(inside, name, value)
+        _check(inside, name, text or "")
+        if text is not None:
+            values[name] = text
+    return values
+
+
+def check_size(section: Section, variables: Mapping[str, str]) -> None:
+    """Warn when a function's variables are more than Lambda takes."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
+    if size > TOTAL_LIMIT:
+        section.warn(f"the environment has {size} bytes; AWS allows {TOTAL_LIMIT}", "environment")
+
+
+def _text(section: Section, name: str, value: Any) -> str | None:
+    if isinstance(value, dict):
+        return _placeholder(section, name, value)
+    if isinstance(value, list):
+        raise section.error("an environment variable cannot be a list", name)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if scalars.loses_digits(value):
+        section.warn(f"{name} is a number that loses digits: functions see {scalars.spelled(value)}; put quotes", name)
+    return scalars.spelled(value)
+
+
+def _placeholder(section: Section, name: str, value: dict[str, Any]) -> str:
+    """What stands for a value that only CloudFormation knows."""
+    kind, target = next(iter(value.items()), ("", ""))
+    if len(value) != 1 or not (kind == "Ref" or kind.startswith("Fn::")):
+        raise section.error("an environment variable cannot be an object", name)
+    text = ".".join(map(str, target)) if isinstance(target, list) else str(target)
+    section.warn(
+        f"{name} is {kind} {shown(text)[1:-1]}, which only CloudFormation can resolve: "
+        f"the functions see a placeholder (or what --env-file and --pass-env give them)",
+        name,
+    )
+    return f"<{kind}:{text}>"
+
+
+def _check(section: Section, name: str, value: str) -> None:
+    if problem := _fault(name, value):
+        raise section.error(problem, name)
+    if not _AWS_NAME.fullmatch(name):
+        section.warn(
+            f"AWS refuses {name!r} as a variable's name: "
+            f"it must begin with a letter, and have two or more letters, digits and underscores",
+            name,
+        )
+
+
+def _fault(name: str, value: str) -> str | None:
     """Why no process can be started with this variable, or Lambda would not take it; None when it is good."""
     if not name or "=" in name or "\0" in name or not _encodable(name):
         return f"{name!r} cannot be the name of an environment variable"
@@ -43,16 +104,6 @@ def fault(name: str, value: str) -> str | None:
     if "\0" in value or not _encodable(value):
         return "the value has a character that no environment variable can hold"
     return None
-
-
-def refused_name(name: str) -> bool:
-    """Whether Lambda refuses a name that works on this machine."""
-    return not _AWS_NAME.fullmatch(name)
-
-
-def total_size(variables: Mapping[str, str]) -> int:
-    """The bytes of all names and values."""
-    return sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
 
 
 def _encodable(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The keys that the Serverless Framework (v3) and osls know; any other is a slip of the pen and refused."""
+"""The keys that the Serverless Framework (v3) and osls know; any other has no effect, or is one of a plugin."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ FUNCTION = _words("""
     maximumRetryAttempts onError snapStart ephemeralStorageSize url logRetentionInDays
     logDataProtectionPolicy runtimeManagement versionFunction iamRoleStatements
     iamRoleStatementsName iamRoleStatementsInherit module vpcDiscovery warmup logging zip enabled
-    tenancy durableConfig capacityProvider
+    tenancy durableConfig capacityProvider httpApi
 """)
+
+FUNCTION_HTTP_API = _words("payload")
 
 HTTP_API = _words("method path authorizer timeout operationId description tags")
 
@@ -65,6 +67,7 @@ ROUTE_AUTHORIZER = _words("""
 
 SCHEDULE = _words("""
     rate enabled input inputPath inputTransformer name description method timezone roleArn
+    groupName
 """)
 
 NOT_EMULATED = _words("""

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
+from emulator.manifest.inputs import Input
 
 ApiKind = Literal["httpApi", "http"]
 
@@ -36,6 +37,8 @@ class Function:
     region: str
     runtime: str
     line: int
+    import_paths: tuple[str, ...] = ()
+    """Folders on the import path besides the project's own."""
 
     @property
     def arn(self) -> str:
@@ -56,6 +59,8 @@ class Route:
     scopes: tuple[str, ...] = ()
     cors: bool = False
     """Of a REST API's route: whether a preflight is answered for it."""
+    payload: str = "2.0"
+    """The format of the function's events: 2.0 or 1.0."""
 
     @property
     def key(self) -> str:
@@ -98,15 +103,43 @@ class JwtAuthorizer:
 
 
 @dataclass(frozen=True, slots=True)
+class IamAuthorizer:
+    """IAM: a request must be signed (SigV4). Nobody here can check the signature."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnavailableAuthorizer:
+    """An authorizer that cannot be asked here: nobody passes."""
+
+    name: str
+    reason: str
+
+
+Authorizer = RequestAuthorizer | JwtAuthorizer | IamAuthorizer | UnavailableAuthorizer
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
-    """One rate or cron expression on which a function runs."""
+    """One expression on which a function runs."""
 
     name: str
     function: Function
     expression: str
     enabled: bool
-    input: Any = field(hash=False)
+    input: Input
     line: int
+    timezone: str = "UTC"
+    """Whose clock times the expression has."""
+    scheduler: bool = False
+    """Whether it is EventBridge Scheduler's, rather than a rule of EventBridge."""
+    group: str = "default"
+
+    @property
+    def times(self) -> str:
+        """The expression, with its time zone when that is not UTC."""
+        return self.expression if self.timezone == "UTC" else f"{self.expression} {self.timezone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +153,7 @@ class Manifest:
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
     cors: Cors | None
-    payload: str
-    """The payload format of the HTTP API, 2.0 or 1.0."""
-    authorizers: Mapping[str, RequestAuthorizer | JwtAuthorizer]
+    authorizers: Mapping[str, Authorizer]
     schedules: tuple[Schedule, ...]
     files: tuple[Path, ...]
     """Every file that was read: a change in one of them is a change of the manifest."""

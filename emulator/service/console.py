@@ -114,7 +114,7 @@ def banner(manifest: Manifest, url: str, runtime: str) -> str:
     count = len(manifest.functions)
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
     schedules = [
-        f"{schedule.expression}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
+        f"{schedule.times}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
         for schedule in manifest.schedules
     ]
     lines = [*route_lines(manifest.routes, manifest.stage), *schedules]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import uuid
+import zoneinfo
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,34 +49,36 @@ class Schedules:
     async def run(self, schedule: Schedule) -> Outcome:
         """Call a schedule's function now."""
         function = schedule.function
-        rule = arn("events", function.region, f"rule/{schedule.name}")
-        event = event_of_schedule(rule, function.region) if schedule.input is None else schedule.input
+        event = schedule.input.of(event_of_schedule(schedule))
         outcome = await self.functions.invoke(function, json.dumps(event).encode())
         result = "ok" if outcome.fault is None else outcome.fault.value
         self.console.line(f"SCHEDULE {schedule.expression}  {result}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
 
     async def _call_on_time(self, schedule: Schedule) -> None:
-        expression = cron.parse(schedule.expression)
-        due = expression.after(datetime.now(UTC))
+        expression, zone = cron.parse(schedule.expression), zoneinfo.ZoneInfo(schedule.timezone)
+        due = expression.after(datetime.now(UTC), zone)
         while due is not None:
             while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
                 await asyncio.sleep(min(left, LONGEST_SLEEP))
             # In a task of its own: a slow function does not delay its next call.
             self._runs.start(self.run(schedule))
-            due = expression.after(due)
+            due = expression.after(due, zone)
 
 
-def event_of_schedule(rule: str, region: str) -> dict[str, Any]:
-    """What EventBridge sends to a function on its schedule."""
+def event_of_schedule(schedule: Schedule) -> dict[str, Any]:
+    """What a rule of EventBridge, or EventBridge Scheduler, sends to a function at its time."""
+    region = schedule.function.region
+    rule = arn("events", region, f"rule/{schedule.name}")
+    own = arn("scheduler", region, f"schedule/{schedule.group}/{schedule.name}")
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": "Scheduled Event",
-        "source": "aws.events",
+        "source": "aws.scheduler" if schedule.scheduler else "aws.events",
         "account": ACCOUNT_ID,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "region": region,
-        "resources": [rule],
-        "detail": {},
+        "resources": [own if schedule.scheduler else rule],
+        "detail": "{}" if schedule.scheduler else {},
     }

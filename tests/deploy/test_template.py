@@ -52,7 +52,7 @@ def test_routes_deploy_as_the_emulator_serves_them(resources: Resources, manifes
         function = functions[integration["IntegrationUri"]["Fn::GetAtt"][0]]
         deployed[route["RouteKey"]] = (function["FunctionName"], integration["PayloadFormatVersion"])
         assert function["Timeout"] * 1000 < integration["TimeoutInMillis"]
-    assert deployed == {route.key: (route.function.full_name, manifest.payload) for route in manifest.routes}
+    assert deployed == {route.key: (route.function.full_name, route.payload) for route in manifest.routes}
 
 
 def test_cors_deploys_as_the_emulator_answers_it(resources: Resources, manifest: Manifest) -> None:

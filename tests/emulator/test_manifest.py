@@ -60,9 +60,10 @@ functions:
 def test_a_function_is_found_by_every_name_it_has(tmp_path: Path) -> None:
     manifest = read(tmp_path, GOOD)
     one = manifest.functions["one"]
-    for name in ("one", "one:$LATEST", "s-dev-one", one.arn, f"{one.arn}:live", "123456789012:function:s-dev-one"):
+    for name in ("one", "one:$LATEST", "s-dev-one", one.arn, f"{one.arn}:$LATEST", "123456789012:function:s-dev-one"):
         assert manifest.function(name) is one
     assert manifest.function("two") is None
+    assert manifest.function(f"{one.arn}:live") is None, "it has no alias"
 
 
 @pytest.mark.parametrize(
@@ -146,26 +147,19 @@ def test_a_bad_value_is_refused_with_its_line(tmp_path: Path, value: str, told: 
         ("service: s\nservice: t\n", 2, "twice"),
         ("a: &a [*a]\n", 1, "contains itself"),
         ("provider: {}\n", 1, "name of its service"),
-        ("service: s\nfunktions: {}\n", 2, "funktions"),
-        ("service: s\nprovider:\n  memory: 5\n", 3, "provider.memory"),
-        ("service: s\nprovider: {httpApi: {corse: true}}\n", 2, "corse"),
         ("service: s\nfunctions: text\n", 2, "must be an object"),
         ("service: s\nfunctions:\n  - text\n", 3, "must be objects"),
-        (HEAD + "functions:\n  - one: {handler: a.b}\n  - two:\n      handle: a.b\n", 6, "functions.two.handle"),
-        (GOOD + "    timout: 5\n", 6, "timout"),
         (GOOD + "    timeout: 0\n", 6, "from 1 to 900"),
         (GOOD + "    timeout: soon\n", 6, "from 1 to 900"),
         (GOOD + "    memorySize: 64\n", 6, "from 128"),
         (HEAD + "functions:\n  one: {}\n", 4, "handler"),
         (HEAD + "functions:\n  one:\n    handler: nodot\n", 5, "nodot"),
         (GOOD + "    events: {httpApi: GET /}\n", 6, "must be a list"),
-        (GOOD + "    events:\n      - httpapi: GET /\n", 7, "httpapi"),
         (GOOD + "    events:\n      - httpApi: GET\n", 7, "method and a path"),
         (GOOD + "    events:\n      - httpApi: FETCH /\n", 7, "FETCH"),
         (GOOD + "    events:\n      - httpApi: GET nothing\n", 7, "slash"),
         (GOOD + "    events:\n      - httpApi: GET /{a+}/b\n", 7, "parameter"),
         (GOOD + "    events:\n      - httpApi: GET /x{a}\n", 7, "parameter"),
-        (GOOD + "    events:\n      - httpApi: {method: GET, path: /, cors: true}\n", 7, "cors"),
         (GOOD + "    events:\n      - httpApi: GET /{a}\n      - httpApi: GET /{b}\n", 8, "line 7"),
         (GOOD + "    events:\n      - httpApi: {method: GET, path: /, authorizer: {name: who}}\n", 7, "who"),
         (GOOD + "    events:\n      - schedule: daily\n", 7, "neither rate"),
@@ -178,6 +172,37 @@ def test_a_bad_manifest_is_refused_with_its_line(tmp_path: Path, text: str, line
     place = f"serverless.yml:{line}: " if line else "serverless.yml: "
     assert place in str(caught.value)
     assert told in str(caught.value)
+
+
+UNKNOWN = [
+    ("service: s\nfunktions: {}\n", 2, "funktions"),
+    ("service: s\nx-shared: {}\n", 2, "x-shared"),
+    ("service: s\nprovider:\n  memory: 5\n", 3, "provider.memory"),
+    ("service: s\nprovider: {httpApi: {corse: true}}\n", 2, "corse"),
+    (GOOD + "    timout: 5\n", 6, "timout"),
+    (GOOD + "    cors: true\n", 6, "functions.one.cors"),
+    (GOOD + "    httpApi: {payloads: '1.0'}\n", 6, "payloads"),
+    (GOOD + "    events:\n      - httpapi: GET /\n", 7, "httpapi"),
+    (GOOD + "    events:\n      - httpApi: {method: GET, path: /, cors: true}\n", 7, "cors"),
+    (GOOD + "    events:\n      - http: {method: GET, path: /, caching: {enabled: true}}\n", 7, "caching"),
+    (HEAD + "functions:\n  - one: {handler: a.b}\n  - two:\n      handler: a.b\n      alarms: []\n", 7, "alarms"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "told"), UNKNOWN)
+def test_a_key_that_nobody_knows_is_a_warning(tmp_path: Path, text: str, line: int, told: str) -> None:
+    (warning,) = read(tmp_path, text).warnings
+    assert f"serverless.yml:{line}: " in warning
+    assert told in warning
+    assert read(tmp_path, text + "configValidationMode: off\n").warnings == ()
+
+
+@pytest.mark.parametrize(("text", "line", "told"), UNKNOWN)
+def test_a_key_that_nobody_knows_is_refused_where_the_manifest_asks_for_it(
+    tmp_path: Path, text: str, line: int, told: str
+) -> None:
+    with pytest.raises(ManifestError, match=rf"serverless\.yml:{line}: .*{told}"):
+        read(tmp_path, text + "configValidationMode: error\n")
 
 
 def test_events_that_nothing_sends_are_noted(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The `.env` files beside a manifest with `useDotenv: true`: more variables for `${env:NAME}`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import dotenv
+
+from emulator.manifest import files
+from emulator.manifest.document import ManifestError, Where
+from emulator.manifest.resolver import Resolver
+
+
+def read(resolver: Resolver) -> tuple[dict[str, str], Sequence[Path]]:
+    """The variables, and every file that gives some or would if it were there; the shell's own variables win.
+
+    The framework reads `.env.{stage}`, and `.env` only where that is missing. `.env.local` and `.env.{stage}.local`,
+    which the framework leaves out and its dotenv plugin reads, have precedence over both.
+    """
+    if resolver.manifest.data.get("useDotenv") is not True:
+        return {}, ()
+    stage = "dev"
+    with contextlib.suppress(ManifestError):  # a stage that needs one of these files
+        stage = str(resolver.text("${sls:stage}", Where(resolver.manifest, ("provider", "stage"))))
+    folder = resolver.manifest.path.parent
+    own, common = folder / f".env.{stage}", folder / ".env"
+    local = (folder / ".env.local", folder / f".env.{stage}.local")
+    found: dict[str, str] = {}
+    for path in (own if own.exists() else common, *local):
+        if path.exists():
+            found |= _variables(path)
+    return found, (own, common, *local)
+
+
+def _variables(path: Path) -> dict[str, str]:
+    try:
+        text = files.text(path)
+    except files.FileError as error:
+        raise ManifestError(str(error), path) from None
+    values = dotenv.dotenv_values(stream=io.StringIO(text))
+    return {name: value for name, value in values.items() if value is not None}

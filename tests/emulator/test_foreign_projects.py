@@ -1,0 +1,123 @@
+"""What other people's manifests ask of a running emulator: payload formats by function, IAM, Flask projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulator.conftest import RUNTIMES
+from tests.emulator.harness import Emulator, running, write_service
+
+SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261125/eu-west-1/execute-api/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
+)
+MANIFEST = """
+service: theirs
+provider: {name: aws, stage: dev, httpApi: {authorizers: {far: {type: request, functionArn: "arn:aws:lambda:x"}}}}
+functions:
+  old: {handler: app.echo, httpApi: {payload: '1.0'}, events: [{httpApi: GET /old}]}
+  new: {handler: app.echo, events: [{httpApi: GET /new}]}
+  signed:
+    handler: app.echo
+    events:
+      - httpApi: {path: /signed, method: GET, authorizer: {type: aws_iam}}
+      - http: {path: /signed, method: get, authorizer: aws_iam}
+  closed:
+    handler: app.echo
+    events:
+      - httpApi: {path: /closed, method: GET, authorizer: far}
+      - http: {path: /closed, method: get, authorizer: new}
+"""
+APP = """
+import json
+def echo(event, context):
+    return {"statusCode": 200, "body": json.dumps(event)}
+"""
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running(write_service(tmp_path_factory.mktemp("theirs") / "service", MANIFEST, app=APP)) as started:
+        yield started
+
+
+def test_each_function_has_its_own_payload_format(theirs: Emulator) -> None:
+    assert theirs.get("/old").json["version"] == "1.0"
+    assert theirs.get("/new").json["version"] == "2.0"
+
+
+def test_an_answer_without_a_status_is_inferred_in_format_2_0_alone(folder: Path) -> None:
+    app = "def echo(event, context):\n    return {'hello': 1}\n"
+    with running(write_service(folder, MANIFEST, app=app)) as started:
+        assert started.get("/new").json == {"hello": 1}
+        assert started.get("/old").body == b""
+
+
+def test_a_request_without_a_signature_is_refused(theirs: Emulator) -> None:
+    answer = theirs.get("/signed", ("Authorization", "Bearer token"))
+    assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
+    answer = theirs.get("/dev/signed")
+    assert (answer.status, answer.json) == (403, {"message": "Missing Authentication Token"})
+
+
+def test_a_signed_request_reaches_the_function_with_its_caller(theirs: Emulator) -> None:
+    event = theirs.get("/signed", ("Authorization", SIGNATURE)).json
+    assert event["requestContext"]["authorizer"]["iam"]["accessKey"] == "AKIDEXAMPLE"
+    event = theirs.get("/dev/signed", ("Authorization", SIGNATURE)).json
+    assert event["requestContext"]["identity"]["accessKey"] == "AKIDEXAMPLE"
+    assert "authorizer" not in event["requestContext"]
+
+
+def test_a_signature_may_be_in_the_query(theirs: Emulator) -> None:
+    credential = "AKIDEXAMPLE%2F20261125%2Feu-west-1%2Fexecute-api%2Faws4_request"
+    signed = f"/signed?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}"
+    assert theirs.get(signed).status == 403
+    assert theirs.get(f"{signed}&X-Amz-Signature=5d672d79").status == 200
+
+
+@pytest.mark.parametrize(
+    "wrong", [SIGNATURE.replace("execute-api", "s3"), SIGNATURE.partition(", Signature")[0], "AWS4-HMAC-SHA256"]
+)
+def test_a_signature_for_another_service_or_half_of_one_is_refused(theirs: Emulator, wrong: str) -> None:
+    assert theirs.get("/signed", ("Authorization", wrong)).status == 403
+
+
+def test_an_authorizer_that_cannot_be_asked_lets_nobody_pass(theirs: Emulator) -> None:
+    for path in ("/closed", "/dev/closed"):
+        assert theirs.get(path, ("Authorization", SIGNATURE)).status == 403
+    theirs.wait_for("(the authorizer cannot be asked here")
+
+
+FLASK = """
+service: flask
+plugins: [serverless-wsgi]
+provider: {name: aws}
+custom: {wsgi: {app: api/app.app}}
+functions:
+  api:
+    handler: wsgi_handler.handler
+    events: [{httpApi: '*'}]
+"""
+FLASK_APP = """
+from flask import Flask, request
+from beside import GREETING
+app = Flask(__name__)
+@app.post("/hello/<name>")
+def hello(name):
+    return {"greeting": GREETING, "name": name, "text": request.get_json()["text"]}, 201
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_flask_project_of_the_wsgi_plugin_is_served(folder: Path, runtime: str) -> None:
+    write_service(folder, FLASK)
+    write_service(folder / "api", "", app=FLASK_APP, beside="GREETING = 'hello'\n")
+    with running(folder, *RUNTIMES[runtime]) as started:
+        answer = started.post("/hello/ann", {"text": "ä"})
+        found: Any = answer.json
+        assert (answer.status, found) == (201, {"greeting": "hello", "name": "ann", "text": "ä"}), started.output()
+        assert started.get("/nowhere").status == 404
