@@ -53,7 +53,7 @@ class Connections:
 
     # --- opening
 
-    def connect(self, patience_ms: int | None = None) -> apsw.Connection:
+    def connect(self, busy_timeout_ms: int | None = None) -> apsw.Connection:
         """A new connection without automatic checkpoints: the engine makes them, see `SqliteEngine.maintain`."""
         flags = apsw.SQLITE_OPEN_READWRITE if self.exists() else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         connection: apsw.Connection | None = None
@@ -61,7 +61,7 @@ class Connections:
             with self._openings.one() as opened:
                 connection = apsw.Connection(self.path, flags=flags)
                 opened(connection)
-            connection.set_busy_timeout(self._busy_timeout_ms if patience_ms is None else patience_ms)
+            connection.set_busy_timeout(self._busy_timeout_ms if busy_timeout_ms is None else busy_timeout_ms)
             for name, value in self._pragmas:
                 connection.execute(f"PRAGMA {name} = {value}")
             connection.wal_autocheckpoint(0)
@@ -100,7 +100,7 @@ class Connections:
         if self._suspect:
             self.drop_writer()
         if self.writer is None:
-            self.writer = self._join(self.connect(patience_ms=0))
+            self.writer = self._join(self.connect(busy_timeout_ms=0))
             self.writer.set_wal_hook(log_grew)
         return self.writer
 
