@@ -1,7 +1,7 @@
 """`POST /api/sessions`: open a session for a fixed list of students."""
 
 from shared import environment
-from shared.http import Request, Response, endpoint
+from shared.http import Request, Response, endpoint, replayed
 from shared.requests import CreateSession
 
 
@@ -9,7 +9,6 @@ from shared.requests import CreateSession
 def handler(request: Request) -> Response:
     """201 with the session and its `Location`."""
     body = request.body(CreateSession)
-    session = environment.sessions().create_session(
-        body.name, body.instructor_id, body.student_ids, request.idempotency_key(body)
-    )
-    return Response(201, {"session": session}, {"Location": f"/api/sessions/{session.id}"})
+    key = request.idempotency_key(body)
+    session = environment.sessions().create_session(body.name, body.instructor_id, body.student_ids, key)
+    return Response(201, {"session": session}, {"Location": f"/api/sessions/{session.id}"} | replayed(key))

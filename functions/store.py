@@ -1,7 +1,7 @@
 """`POST /api/sessions/{session_id}/messages`: keep a message, before it is routed."""
 
 from shared import environment
-from shared.http import Request, Response, endpoint
+from shared.http import Request, Response, endpoint, replayed
 from shared.requests import StoreMessage, message_draft
 
 
@@ -10,5 +10,6 @@ def handler(request: Request) -> Response:
     """201 with the message as it was stored."""
     body = request.body(StoreMessage)
     draft = message_draft(request.session_id, body)
-    message = environment.messages().store_message(draft, body.role, request.idempotency_key(body))
-    return Response(201, {"message": message})
+    key = request.idempotency_key(body)
+    message = environment.messages().store_message(draft, body.role, key)
+    return Response(201, {"message": message}, replayed(key))

@@ -165,6 +165,7 @@ class DatabaseManager:
         def write_once(connection: Connection, repeat: bool) -> T:
             oldest = clock.ago(KEEP_ANSWERS)
             kept = connection.execute(self._sql.kept_answer, (key.scope, key.key, oldest)).fetchall()
+            key.replayed = bool(kept)
             if kept:
                 fingerprint, answer = kept[0]
                 if fingerprint != key.fingerprint:

@@ -83,9 +83,13 @@ class Reader(msgspec.Struct, frozen=True):
     role: str
 
 
-class IdempotencyKey(msgspec.Struct, frozen=True):
-    """A caller's `Idempotency-Key`, where it was sent to, and a fingerprint of what was asked."""
+class IdempotencyKey(msgspec.Struct):
+    """A caller's `Idempotency-Key`, the function and session that it belongs to, and a fingerprint of the request.
+
+    The database sets `replayed`: whether the answer is that of an earlier call.
+    """
 
     scope: str
     key: str
     fingerprint: str
+    replayed: bool = False

@@ -114,6 +114,11 @@ class Request:
         return IdempotencyKey(scope, match[1] or key, _fingerprint(request))
 
 
+def replayed(key: IdempotencyKey | None) -> dict[str, str]:
+    """The header that marks the answer of an earlier call with the same key."""
+    return {"Idempotency-Replayed": "true"} if key is not None and key.replayed else {}
+
+
 def _fingerprint(request: Any) -> str:
     try:
         encoded = msgspec.json.encode(request)

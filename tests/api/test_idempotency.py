@@ -36,6 +36,11 @@ def test_a_repeated_create_is_answered_alike() -> None:
     assert (second.status, second.text) == (201, first.text)
 
 
+def test_only_the_answer_of_an_earlier_call_is_marked(classroom: Classroom) -> None:
+    answers = [create("key"), create("key"), create("other"), store(classroom, "key"), store(classroom, "key")]
+    assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None, "true", None, None, "true"]
+
+
 def test_a_repeated_create_has_the_same_location() -> None:
     assert create("key").headers["location"] == create("key").headers["location"]
 
