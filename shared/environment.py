@@ -11,7 +11,6 @@ import threading
 
 import msgspec
 
-from shared import clock
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.messages import MessageManager
@@ -26,7 +25,6 @@ class Environment(msgspec.Struct, frozen=True):
     database: DatabaseManager
     sessions: SessionManager
     messages: MessageManager
-    started: float  # on `clock.elapsed`
 
 
 _lock = threading.Lock()
@@ -74,7 +72,7 @@ def _start() -> Environment:
             except BaseException:
                 database.close()
                 raise
-            _environment = Environment(database, manager, MessageManager(database, manager), clock.elapsed())
+            _environment = Environment(database, manager, MessageManager(database, manager))
         return _environment
 
 

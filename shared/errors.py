@@ -72,7 +72,7 @@ class InvalidUserIDError(SwitchboardError):
 
 
 class InvalidMessageTypeError(SwitchboardError):
-    """The message type is none of the six, or not one that the sender's role may send."""
+    """The message type is none of the six."""
 
     code = "invalid_message_type"
     message = (

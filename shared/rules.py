@@ -70,7 +70,7 @@ def check_students(student_ids: tuple[str, ...], limit: int) -> None:
 
 def check_user_id(user_id: str) -> None:
     """Raises `InvalidUserIDError`."""
-    if _USER_ID.fullmatch(user_id) is None:
+    if not is_user_id(user_id):
         raise errors.InvalidUserIDError
 
 

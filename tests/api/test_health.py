@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import environment
+from shared import clock, environment
 from tests.conftest import Classroom, call, open_classroom
 
 
@@ -41,12 +41,23 @@ def test_the_cache_tells_its_two_figures(classroom: Classroom) -> None:
     assert call("health").body["cache"].keys() == {"active_sessions", "cache_size"}
 
 
-def test_the_writer_tells_about_itself() -> None:
-    assert isinstance(call("health").body["writer"], dict)
+def test_the_writer_counts_its_writes(classroom: Classroom) -> None:
+    before, after = call("health").body["writer"], call("health").body["writer"]
+    assert (before["writes"], after["writes"], after["queued"], after["failures"]) == (1, 2, 0, 0)
 
 
-def test_the_uptime_is_a_number_of_seconds() -> None:
-    assert call("health").body["uptime_seconds"] >= 0
+def test_the_uptime_grows_by_the_seconds_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, elapsed = call("health").body["uptime_seconds"], clock.elapsed
+    monkeypatch.setattr(clock, "elapsed", lambda: elapsed() + 1000)
+    assert 1000 <= call("health").body["uptime_seconds"] - before < 1060
+
+
+def test_an_unhealthy_service_counts_no_sessions(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment.reset()
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", "mysql://nowhere")
+    answer = call("health")
+    assert (answer.status, answer.body["active_sessions"]) == (503, 0)
+    assert answer.body["cache"] == {"active_sessions": 0, "cache_size": 0}
 
 
 def test_active_sessions_are_counted() -> None:

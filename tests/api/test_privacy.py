@@ -57,22 +57,22 @@ def test_the_cursor_of_an_instructor_shows_a_student_no_more(lesson: Classroom) 
         page["next_cursor"] for page in pages("history", lesson.id, user_id="ms_noether", role="instructor", limit=1)
     ]
     answers = [lesson.ask("history", **ANN, cursor=cursor) for cursor in cursors if cursor]
-    read = {message["content"]["text"] for answer in answers for message in answer.body.get("messages", [])}
-    assert (len(answers) >= 10, read <= {*ANNS, "to all"}) == (True, True)
+    assert {answer.refusal for answer in answers} == {(400, "invalid_request")}
+    assert len(answers) >= 10
 
 
 def test_the_cursor_of_another_student_shows_no_more(lesson: Classroom) -> None:
     cursors = [page["next_cursor"] for page in pages("history", lesson.id, **BOB, limit=1)]
     answers = [lesson.ask("history", **ANN, cursor=cursor) for cursor in cursors if cursor]
-    read = {message["content"]["text"] for answer in answers for message in answer.body.get("messages", [])}
-    assert (len(answers) >= 5, read <= {*ANNS, "to all"}) == (True, True)
+    assert {answer.refusal for answer in answers} == {(400, "invalid_request")}
+    assert len(answers) >= 5
 
 
 def test_the_cursor_of_another_session_shows_nothing_of_it(lesson: Classroom) -> None:
     other = open_classroom()
     other.say("elsewhere 1"), other.say("elsewhere 2")
     cursor = other.ask("history", limit=1).body["next_cursor"]
-    assert "elsewhere" not in lesson.ask("history", cursor=cursor).text
+    assert lesson.ask("history", cursor=cursor).refusal == (400, "invalid_request")
 
 
 def test_a_student_in_two_sessions_reads_each_apart(lesson: Classroom) -> None:

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared import environment, errors
+from shared.config import Settings
+from shared.database import DatabaseManager, open_database
+from shared.sessions import SessionManager
 from tests.storage import Storage
 
 pytestmark = pytest.mark.usefixtures("settings")  # and so on both engines
@@ -62,6 +65,21 @@ def test_a_failed_cold_start_is_tried_again(database: Path, monkeypatch: pytest.
         environment.current()
     folder.mkdir()
     assert environment.sessions().list_active_sessions() == []
+
+
+def test_a_failed_cold_start_closes_its_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[DatabaseManager] = []
+
+    def open_and_keep(settings: Settings) -> DatabaseManager:
+        opened.append(open_database(settings))
+        return opened[-1]
+
+    monkeypatch.setattr(environment, "open_database", open_and_keep)
+    monkeypatch.setattr(SessionManager, "load_active_sessions", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        environment.current()
+    with pytest.raises(errors.DatabaseClosedError):
+        opened[0].update_session("nobody")
 
 
 def test_a_forked_child_starts_cold_and_both_go_on() -> None:
