@@ -26,6 +26,13 @@ def ended_is_noticed(sessions: SessionManager, session: Session) -> None:
         sessions.validate_session_membership(session.id, "ann", "student")
 
 
+def test_a_session_is_active_until_it_is_ended(sessions: SessionManager) -> None:
+    session = sessions.create_session("Algebra", "ms_noether", ["ann"])
+    assert sessions.is_session_active(session.id.upper())
+    sessions.end_session(session.id)
+    assert not sessions.is_session_active(session.id)
+
+
 def test_a_session_that_another_container_ended_does_not_look_alive(
     sessions: SessionManager, settings: Settings
 ) -> None:

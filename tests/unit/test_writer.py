@@ -393,6 +393,13 @@ def test_what_cannot_pass_on_a_server(postgres: Storage, make_writer: MakeWriter
     assert attempts_at(make_writer(), failure("injected")) == 1
 
 
+def test_the_log_says_what_the_driver_said(
+    database: Path, make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert attempts_at(make_writer(), apsw.FullError("said by the driver")) == 1
+    assert "(said by the driver)" in caplog.text
+
+
 def attempts_at(writer: Writer, failure: Exception) -> int:
     """How often a write is tried that always fails like this."""
     attempts = []
@@ -542,6 +549,65 @@ def test_a_commit_whose_outcome_is_unknown_is_repeated_with_a_warning_to_the_wri
     assert make_writer().write(careful) == "stands"
     assert repeats == [False, True]
     assert notes_in(engine) == ["once"]
+
+
+def test_a_batch_whose_outcome_is_unknown_is_repeated_with_a_warning_to_each_write(
+    engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, commit, repeats = make_writer(), engine.commit, list[tuple[str, bool]]()
+
+    def torn() -> None:
+        monkeypatch.setattr(engine, "commit", commit)
+        commit()
+        raise transient(outcome_unknown=True)
+
+    def careful(text: str) -> Write[str]:
+        def write(connection: Connection, repeat: bool) -> str | Deferred[str]:
+            repeats.append((text, repeat))
+            if text == "a" and not repeat:
+                monkeypatch.setattr(engine, "commit", torn)
+            return text if repeat else note(text)(connection, repeat)
+
+        return write
+
+    go = held(writer, threads)
+    futures = waiting(writer, threads, careful("a"), careful("b"))
+    go.set()
+    assert [future.result(WAIT) for future in futures] == ["a", "b"]
+    assert sorted(repeats) == [("a", False), ("a", True), ("b", False), ("b", True)]
+    assert notes_in(engine) == ["a", "b"]
+
+
+def test_a_write_whose_caller_has_left_is_not_run_again(
+    engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, commit, slow, ran = make_writer(), engine.commit, Gate(), list[str]()
+
+    def failing() -> None:
+        monkeypatch.setattr(engine, "commit", commit)
+        raise errors.DatabaseUnavailableError
+
+    def leading(connection: Connection, repeat: bool) -> str | Deferred[str]:
+        if not slow.open.is_set():
+            slow(connection, repeat)
+            monkeypatch.setattr(engine, "commit", failing)
+        return note("lead")(connection, repeat)
+
+    def counted(connection: Connection, repeat: bool) -> str | Deferred[str]:
+        ran.append("left")
+        return note("left")(connection, repeat)
+
+    go = held(writer, threads)
+    (lead,) = waiting(writer, threads, leading)
+    left = threads.submit(lambda: writer.write(counted, timeout=1.0))
+    until(lambda: writer.stats()["queued"] == 2)
+    go.set()
+    assert isinstance(left.exception(WAIT), errors.DatabaseTimeoutError)
+    slow.open.set()
+    assert lead.result(WAIT) == "lead"
+    writer.write(note("next"))
+    assert ran == ["left"]
+    assert notes_in(engine) == ["lead", "next"]
 
 
 def test_a_write_that_may_stand_is_not_reported_as_failed(
