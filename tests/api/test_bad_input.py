@@ -425,3 +425,7 @@ def test_a_request_id_with_a_lone_surrogate_is_answered_escaped() -> None:
     made = {"requestContext": {"requestId": SURROGATE}, "pathParameters": {"session_id": SURROGATE}}
     answer = invoke("get", made, None)
     assert (answer.refusal, answer.body["request_id"]) == ((404, "session_not_found"), "\\ud800")
+
+
+def test_many_brackets_side_by_side_are_not_deep(classroom: Classroom) -> None:
+    assert classroom.store(content={"rows": [[1, {}]] * 200}).status == 201
