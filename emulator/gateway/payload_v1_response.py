@@ -69,7 +69,7 @@ def _complete(outcome: Outcome) -> Response:
         raise MalformedError("multiValueHeaders is not an object")
     response = response_of({"statusCode": 200, **value})
     added = [item for name, values in several.items() for item in _values(name, values)]
-    # A name that is in both has the values of multiValueHeaders alone.
+    # For a name that is in both, only the values of multiValueHeaders are used.
     names = {name for name, _ in added}
     response.headers[:] = [item for item in response.headers if item[0] not in names] + added
     if TEXT_TYPE in response.headers:

@@ -23,7 +23,7 @@ class Response:
 
 
 def error_response(status: int, message: str, note: str = "") -> Response:
-    """An error of the gateway itself: `{"message": ...}`; the note goes to the console alone."""
+    """An error of the gateway itself: `{"message": ...}`; the note is shown only on the console."""
     return Response(status, json.dumps({"message": message}, separators=(",", ":")).encode(), [JSON_TYPE], note)
 
 

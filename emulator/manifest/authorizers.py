@@ -58,7 +58,7 @@ def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Au
             raise section.error(f"the authorizer {name!r} is not among provider.httpApi.authorizers", "authorizer")
         return named[name]
     own = f"{section.where.name}.authorizer"
-    return _unavailable(own, section, "it is not emulated", "authorizer", told=f"{route}: ")
+    return _unavailable(own, section, "it is not emulated", "authorizer", prefix=f"{route}: ")
 
 
 def scopes(value: Any) -> tuple[str, ...]:
@@ -67,8 +67,8 @@ def scopes(value: Any) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _unavailable(name: str, section: Section, reason: str, *keys: str, told: str = "") -> UnavailableAuthorizer:
-    section.warn(f"{told}the authorizer cannot be asked here ({reason}): the answer is 403", *keys)
+def _unavailable(name: str, section: Section, reason: str, *keys: str, prefix: str = "") -> UnavailableAuthorizer:
+    section.warn(f"{prefix}the authorizer cannot be asked here ({reason}): the answer is 403", *keys)
     return UnavailableAuthorizer(name, reason)
 
 

@@ -13,7 +13,7 @@ def next_variable(text: str, position: int) -> int:
 
 
 def closing(text: str, position: int) -> int:
-    """Where the brace that closes a variable stands, or -1."""
+    """The index of the brace that closes a variable, or -1."""
     depth, quote = 1, ""
     for index in range(position, len(text)):
         char = text[index]

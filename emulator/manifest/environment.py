@@ -71,7 +71,7 @@ def _text(section: Section, name: str, value: Any) -> str | None:
 
 
 def _placeholder(section: Section, name: str, value: dict[str, Any]) -> str:
-    """What stands for a value that only CloudFormation knows."""
+    """The placeholder for a value that only CloudFormation knows."""
     kind, target = next(iter(value.items()), ("", ""))
     if len(value) != 1 or not (kind == "Ref" or kind.startswith("Fn::")):
         raise section.error("an environment variable cannot be an object", name)

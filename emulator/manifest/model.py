@@ -94,7 +94,7 @@ class RequestAuthorizer:
 
 @dataclass(frozen=True, slots=True)
 class JwtAuthorizer:
-    """A JWT authorizer: who issues the tokens, and for whom."""
+    """A JWT authorizer: the issuer and the audience of the tokens."""
 
     name: str
     issuer: str

@@ -1,4 +1,4 @@
-"""What stands for a value that nobody on this machine has."""
+"""The placeholder for a value that is not known on this machine."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Resolver:
             return {key: self.value(item, where.at(key)) for key, item in raw.items()}
 
     def text(self, raw: str, where: Where) -> Any:
-        """A string with its variables replaced: one variable alone keeps its type, others become text."""
+        """A string with its variables replaced: a string that is only one variable keeps its type."""
         self._work.spend(len(raw), where)
         parts: list[Any] = []
         position = 0

@@ -1,4 +1,4 @@
-"""Paths of routes: what may stand in them, and what their parameters are called."""
+"""Paths of routes: which characters they may contain, and the names of their parameters."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Section:
         return value
 
     def known_string(self, key: str) -> str:
-        """A text that must be there, and whole: no placeholder can stand for it."""
+        """A required text, without placeholders."""
         value = self.string(key)
         if isinstance(value, Placeholder):
             raise self.error(f"needs a value here, not {value}: give it with --param", key)
