@@ -146,6 +146,22 @@ def reported(work: Callable[[], Awaitable[None]]) -> list[Any]:
     return found
 
 
+def test_a_container_that_was_used_lately_is_not_idle(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WorkerContainers, "SWEEP_SECONDS", 0.001)
+    containers, function = WorkerContainers(manifest, Settings(idle_seconds=300)), manifest.functions["hello"]
+
+    async def run() -> list[Outcome]:
+        await containers.start()
+        found = [await containers.invoke(function, Invocation("one", b"1"))]
+        await asyncio.sleep(0.1)  # many sweeps
+        found.append(await containers.invoke(function, Invocation("two", b"2")))
+        await containers.stop()
+        return found
+
+    first, second = within(20, run)
+    assert (first.init is None, second.init is None) == (False, True)
+
+
 def test_each_invocation_of_a_container_has_the_whole_timeout(folder: Path) -> None:
     write_service(
         folder,

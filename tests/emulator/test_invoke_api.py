@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,15 @@ def test_a_function_error_with_its_log(client: Any) -> None:
         r"Memory Size: 512 MB\tMax Memory Used: [1-9]\d* MB\t(Init Duration: \d+\.\d\d ms\t)?\n$"
     )
     assert re.search(report, log)
+
+
+def test_the_reported_duration_is_the_functions(client: Any) -> None:
+    begun = time.perf_counter()
+    answer = client.invoke(FunctionName="context", Payload=b"{}", LogType="Tail")
+    took = (time.perf_counter() - begun) * 1000
+    reported = re.search(rb"\tDuration: (\S+) ms", base64.b64decode(answer["LogResult"]))
+    assert reported
+    assert 50 <= float(reported[1]) <= took  # it sleeps for 50 ms
 
 
 def test_the_tail_of_a_long_log(client: Any) -> None:
