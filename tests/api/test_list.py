@@ -2,9 +2,11 @@
 
 import pytest
 
-from shared import environment
+from shared import environment, paging
 from shared.engines.sqlite.engine import SqliteEngine
-from tests.conftest import RESPONSE_LIMIT, Classroom, Freeze, Json, call, crawl, open_classroom, pages
+from tests.conftest import NOBODYS_ID, RESPONSE_LIMIT, Classroom, Freeze, Json, call, crawl, open_classroom, pages
+
+START_TIME = "2026-11-22T07:24:11.000000Z"
 
 
 def ids(**query: object) -> list[str]:
@@ -294,6 +296,15 @@ def test_a_cold_start_loads_no_more_rosters_than_fit_a_response() -> None:
 def test_a_malformed_cursor_is_refused(classroom: Classroom, cursor: str) -> None:
     answer = call("list", query={"cursor": cursor})
     assert (answer.refusal, "cursor" in answer.detail) == ((400, "invalid_request"), True)
+
+
+@pytest.mark.parametrize(
+    ("start_time", "session_id", "status"),
+    [(START_TIME, NOBODYS_ID, 200), (START_TIME, "x", 400), ("x", NOBODYS_ID, 400)],
+)
+def test_a_cursor_needs_a_time_and_an_id(start_time: str, session_id: str, status: int) -> None:
+    cursor = paging.cursor(("sessions", "active", None, None), (start_time, session_id))
+    assert call("list", query={"cursor": cursor}).status == status
 
 
 def test_half_a_cursor_is_refused() -> None:
