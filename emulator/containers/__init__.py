@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from emulator.manifest.model import Function, Manifest
+from emulator.runtime import answers
 
 
 class Fault(enum.Enum):
@@ -40,8 +41,11 @@ class Invocation:
 class Outcome:
     """The result of an invocation: the answer, or with a fault the error object; and the measured figures."""
 
-    payload: bytes
+    frame: bytes
+    """JSON; with a `body` beside it, null stands in its place."""
     fault: Fault | None = None
+    body: bytes = b""
+    """The text of the answer's `body` in UTF-8, when it is large."""
     log: bytes = b""
     shown: bool = False
     """Whether the log has been on the screen already."""
@@ -51,6 +55,11 @@ class Outcome:
     """Milliseconds that the cold start took, when this was one."""
     memory: int = 0
     """The most resident memory so far, in kilobytes."""
+
+    @property
+    def payload(self) -> bytes:
+        """The whole answer, or error object, as JSON."""
+        return answers.joined(self.frame, self.body)
 
 
 class Containers(Protocol):

@@ -20,6 +20,7 @@ from emulator.containers import Fault, Invocation, Outcome, environment, exited,
 from emulator.containers.capture import Buffers
 from emulator.manifest.model import Function, Manifest
 from emulator.runtime import handlers
+from emulator.runtime.answers import Answer
 from emulator.runtime.context import LambdaContext
 from emulator.runtime.memory import Memory
 
@@ -167,16 +168,18 @@ class InlineContainers:
     def _outcome(self, function: Function, invocation: Invocation) -> Outcome:
         begun = time.perf_counter()
         try:
-            payload, error = self._call(function, invocation)
+            answer = self._call(function, invocation)
         except BaseException as ending:  # what would end the process of a real environment
             code = ending.code if isinstance(ending, SystemExit) else 1
             status = code if isinstance(code, int) else int(code is not None)
             return exited(invocation.request_id, f"exit status {status}", duration=_since(begun))
-        if error is not None:
-            print(error)
-        return Outcome(payload, Fault.RAISED if error is not None else None, duration=_since(begun))
+        duration = _since(begun)
+        if answer.error is not None:
+            print(answer.error)
+        fault = None if answer.error is None else Fault.RAISED
+        return Outcome(answer.frame, fault, body=answer.body, duration=duration)
 
-    def _call(self, function: Function, invocation: Invocation) -> tuple[bytes, str | None]:
+    def _call(self, function: Function, invocation: Invocation) -> Answer:
         try:
             handler, variables = self.loaded.get(function) or self._load(function)
         except handlers.InitError as error:

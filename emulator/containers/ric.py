@@ -75,7 +75,7 @@ class RuntimeClient(Container):
         if request_id == self._request_id:
             self.peak = max(self.peak, self.process.peak())
             if fault is None and len(payload) > handlers.MAX_PAYLOAD:
-                payload, _ = handlers.too_large(request_id)
+                payload = handlers.too_large(request_id).frame
                 fault = Fault.RAISED
             self._settle(Outcome(payload, fault, duration=(time.perf_counter() - self._sent) * 1000))
 

@@ -52,14 +52,15 @@ class Worker(Container, asyncio.Protocol):
         """asyncio: part of a frame, or of several."""
         self._buffer += data
         while len(self._buffer) >= REPLY.size:
-            length, kind, milliseconds, memory = REPLY.unpack_from(self._buffer)
+            length, kind, milliseconds, memory, beside = REPLY.unpack_from(self._buffer)
             end = length + LENGTH.size
             if len(self._buffer) < end:
                 return
-            payload = bytes(self._buffer[REPLY.size : end])
+            with memoryview(self._buffer) as view:
+                frame, body = bytes(view[REPLY.size : end - beside]), bytes(view[end - beside : end])
             del self._buffer[:end]
             self.peak = max(self.peak, memory)
-            self._frame(kind, payload, milliseconds)
+            self._frame(kind, frame, body, milliseconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the process has ended, is about to, or the function closed the channel."""
@@ -75,16 +76,16 @@ class Worker(Container, asyncio.Protocol):
         length = REQUEST.size - LENGTH.size + len(head) + len(invocation.payload)
         self._transport.write(REQUEST.pack(length, len(head)) + head + invocation.payload)
 
-    def _frame(self, kind: int, payload: bytes, milliseconds: float) -> None:
+    def _frame(self, kind: int, frame: bytes, body: bytes, milliseconds: float) -> None:
         if kind in (ANSWER, ERROR):
-            self._settle(Outcome(payload, None if kind == ANSWER else Fault.RAISED, duration=milliseconds))
+            self._settle(Outcome(frame, None if kind == ANSWER else Fault.RAISED, body=body, duration=milliseconds))
         elif kind == FILES:
-            self.owner.loaded(json.loads(payload))
+            self.owner.loaded(json.loads(frame))
         elif kind == READY:
-            self.owner.loaded(json.loads(payload))
+            self.owner.loaded(json.loads(frame))
             self._ready()
         elif kind == INIT_ERROR:
-            self._fail(Outcome(payload, Fault.RAISED))
+            self._fail(Outcome(frame, Fault.RAISED))
 
     def _close_channel(self) -> None:
         if self._transport is not None:

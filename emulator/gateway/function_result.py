@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any
 
+import msgspec
+
 from emulator.containers import Outcome
 from emulator.gateway.response import Response
 
@@ -18,8 +20,19 @@ _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
+_decode = msgspec.json.Decoder().decode
+
+
 class MalformedError(Exception):
     """A result that the gateway cannot make a response of; the text says why, for the console."""
+
+
+def value_of(outcome: Outcome) -> Any:
+    """The function's result; a large body is in it as the UTF-8 of its text, since JSON has no bytes."""
+    value = _decode(outcome.frame)
+    if outcome.body:
+        value["body"] = outcome.body
+    return value
 
 
 def response_of(result: dict[str, Any]) -> Response:
@@ -79,10 +92,10 @@ def _body(value: dict[str, Any]) -> bytes:
     body = value.get("body")
     if body is None:
         return b""
-    if not isinstance(body, str):
+    if not isinstance(body, (str, bytes)):
         raise MalformedError("body is not a string")
     if value.get("isBase64Encoded") is not True:
-        return body.encode()
+        return body if isinstance(body, bytes) else body.encode()
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):

@@ -15,11 +15,10 @@ from emulator.gateway.function_result import (
     header_name,
     header_value,
     response_of,
+    value_of,
 )
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
 from emulator.manifest.cors import DEFAULT_HEADERS
-
-_decode = msgspec.json.Decoder().decode
 
 
 def rest_api(outcome: Outcome | None) -> Response:
@@ -61,7 +60,7 @@ def preflight(methods: list[str]) -> Response:
 
 
 def _complete(outcome: Outcome) -> Response:
-    value = _decode(outcome.payload)
+    value = value_of(outcome)
     if not isinstance(value, dict):
         raise MalformedError("not an object")
     several = value.get("multiValueHeaders") or {}

@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 
 from emulator.containers import Fault, Outcome
-from emulator.gateway.function_result import MalformedError, error_summary, header_value, response_of
+from emulator.gateway.function_result import MalformedError, error_summary, header_value, response_of, value_of
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
-
-_decode = msgspec.json.Decoder().decode
 
 
 def http_api(outcome: Outcome) -> Response:
@@ -18,7 +16,7 @@ def http_api(outcome: Outcome) -> Response:
     if outcome.fault is not None:
         return failure(outcome)
     try:
-        value = _decode(outcome.payload)
+        value = value_of(outcome)
         if not isinstance(value, dict) or "statusCode" not in value:
             return _inferred(value, outcome.payload)
         response = response_of(value)

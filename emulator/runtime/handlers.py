@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from . import answers
+from .answers import Answer
 from .context import LambdaContext
 
 Handler = Callable[[Any, LambdaContext], Any]
@@ -54,8 +56,8 @@ def load(spec: str) -> Handler:
     return handler
 
 
-def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[bytes, str | None]:
-    """The handler's answer as JSON, or its error as Lambda reports it together with the text for the log."""
+def call(handler: Handler, payload: bytes, context: LambdaContext) -> Answer:
+    """The handler's answer, or its error as Lambda reports it together with the text for the log."""
     try:
         event = json.loads(payload)
     except ValueError as error:
@@ -66,45 +68,32 @@ def call(handler: Handler, payload: bytes, context: LambdaContext) -> tuple[byte
     except Exception as error:
         return _raised(error, context.aws_request_id)
     try:
-        # Bytes are sent unchanged, as Lambda does.
-        text = result if isinstance(result, bytes) else _encode(result)
-        answer = text if isinstance(text, bytes) else text.encode()
+        answer = answers.encoded(result)
     except Exception as error:
         message = f"Unable to marshal response: {error}"
         return failure("Runtime.MarshalError", message, context.aws_request_id)
-    if len(answer) > MAX_PAYLOAD:
+    if answers.larger_than(MAX_PAYLOAD, answer):
         return too_large(context.aws_request_id)
-    return answer, None
+    return answer
 
 
-def too_large(request_id: str) -> tuple[bytes, str]:
+def too_large(request_id: str) -> Answer:
     """The error for an answer over the limit."""
     message = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
     return failure("Function.ResponseSizeTooLarge", message, request_id)
 
 
-def failure(kind: str, message: str, request_id: str, trace: str = "") -> tuple[bytes, str]:
+def failure(kind: str, message: str, request_id: str, trace: str = "") -> Answer:
     """An error object as Lambda reports it, and the text for the log."""
     lines = trace.splitlines(keepends=True)
     error = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": lines}
     text = f"[ERROR] {kind}: {message}"
     if trace:
         text += "\nTraceback (most recent call last):\n" + trace.rstrip("\n")
-    return json.dumps(error).encode(), text
+    return Answer(json.dumps(error).encode(), error=text)
 
 
-def _number(value: Any) -> Any:
-    """Amazon's runtime client writes a Decimal as a number; by its name, so that its module is not imported here."""
-    if type(value).__name__ == "Decimal":
-        return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-
-# Without escapes, as Amazon's runtime client writes it: a lone surrogate is an error there too.
-_encode = json.JSONEncoder(ensure_ascii=False, default=_number).encode
-
-
-def _raised(error: Exception, request_id: str) -> tuple[bytes, str]:
+def _raised(error: Exception, request_id: str) -> Answer:
     try:
         message = str(error)
     except Exception:

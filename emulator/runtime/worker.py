@@ -18,14 +18,15 @@ import time
 from typing import Any
 
 from . import handlers
+from .answers import Answer
 from .context import LambdaContext
 from .memory import Memory
 
 LENGTH = struct.Struct("!I")
 REQUEST = struct.Struct("!IH")
 """Length of what follows, length of the invocation's head in it; then the head, then the event."""
-REPLY = struct.Struct("!IBdI")
-"""Length of what follows, kind, milliseconds, peak memory in kilobytes; then the payload."""
+REPLY = struct.Struct("!IBdII")
+"""Length of what follows, kind, milliseconds, peak memory in kilobytes, length of the body; then frame and body."""
 
 TRACE_ID = b"_X_AMZN_TRACE_ID"
 
@@ -52,10 +53,13 @@ class Channel:
         middle = REQUEST.size + REQUEST.unpack_from(data)[1]
         return bytes(data[REQUEST.size : middle]), bytes(data[middle:needed])
 
-    def send(self, kind: int, payload: bytes, milliseconds: float = 0.0, memory: int = 0) -> None:
-        """Send one frame."""
-        length = REPLY.size - LENGTH.size + len(payload)
-        self.connection.sendall(REPLY.pack(length, kind, milliseconds, memory) + payload)
+    def send(self, kind: int, answer: Answer, milliseconds: float = 0.0, memory: int = 0) -> None:
+        """Send one frame, with the body that stands beside it."""
+        length = REPLY.size - LENGTH.size + len(answer.frame) + len(answer.body)
+        head = REPLY.pack(length, kind, milliseconds, memory, len(answer.body))
+        self.connection.sendall(head + answer.frame)
+        if answer.body:
+            self.connection.sendall(answer.body)
 
 
 class Worker:
@@ -77,9 +81,9 @@ class Worker:
         try:
             handler = handlers.load(self.environment["_HANDLER"])
         except handlers.InitError as error:
-            payload, text = handlers.failure(error.kind, error.message, "", error.trace)
-            self._print(text)
-            self.channel.send(INIT_ERROR, payload, _since(begun), self.memory.peak())
+            failure = handlers.failure(error.kind, error.message, "", error.trace)
+            self._print(failure)
+            self.channel.send(INIT_ERROR, failure, _since(begun), self.memory.peak())
             return
         self.modules = len(sys.modules)
         self.channel.send(READY, self._files(), _since(begun), self.memory.peak())
@@ -93,26 +97,27 @@ class Worker:
         client_context = json.loads(client) if client else None
         context = LambdaContext(self.request_id, int(deadline), self.environment, self.arn, client_context)
         begun = time.perf_counter()
-        payload, error = handlers.call(handler, event, context)
+        answer = handlers.call(handler, event, context)
         milliseconds = _since(begun)
         if os.getpid() != self.pid:
             os._exit(0)  # a child that the handler forked returned too: only its parent answers
-        if error is not None:
-            self._print(error)
+        self._print(answer)
         _flush()
         if len(sys.modules) != self.modules:
             self.modules = len(sys.modules)
             self.channel.send(FILES, self._files())
-        kind = ANSWER if error is None else ERROR
-        self.channel.send(kind, payload, milliseconds, self.memory.peak())
+        kind = ANSWER if answer.error is None else ERROR
+        self.channel.send(kind, answer, milliseconds, self.memory.peak())
 
-    def _files(self) -> bytes:
-        return json.dumps(handlers.source_files(self.root)).encode()
+    def _files(self) -> Answer:
+        return Answer(json.dumps(handlers.source_files(self.root)).encode())
 
     @staticmethod
-    def _print(text: str) -> None:
+    def _print(answer: Answer) -> None:
+        if answer.error is None:
+            return
         with contextlib.suppress(OSError, ValueError):  # a handler may have closed stdout
-            print(text, flush=True)
+            print(answer.error, flush=True)
 
 
 class LogHandler(logging.Handler):

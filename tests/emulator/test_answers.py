@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -172,3 +173,46 @@ def test_parallel_requests_get_each_its_own_answer(emulator: Emulator) -> None:
 def test_modules_stay_warm(emulator: Emulator) -> None:
     first = emulator.get("/count").json["calls"]
     assert emulator.get("/count").json["calls"] == first + 1
+
+
+AWKWARD = [
+    '"quoted" \\ and /',
+    "\x00\x01\x1f\x7f\x80\u2028",
+    "line\r\n\tline\b\f",
+    "ü€😀",
+    "null",
+    "  ",
+    "\ufeff\uffff",
+]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_a_large_body_arrives_unchanged_over_http_and_over_the_lambda_api(emulator: Emulator, text: str) -> None:
+    value = {"headers": {"x-body": "null"}, "body": text * 5000, "statusCode": 200}
+    assert emulator.post("/answer", value).body == value["body"].encode()
+    event = json.dumps({"body": json.dumps(value), "isBase64Encoded": False}).encode()
+    invoked = emulator.request("POST", "/2015-03-31/functions/answer/invocations", event)
+    assert list(invoked.json.items()) == list(value.items())
+
+
+def test_a_large_binary_body_arrives_unchanged(emulator: Emulator) -> None:
+    content = bytes(range(256)) * 300
+    answer = emulator.request("POST", "/raw", content, [("Content-Type", "application/octet-stream")])
+    assert answer.body == content
+
+
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_a_body_that_is_no_text_is_an_error_whatever_its_length(emulator: Emulator, length: int) -> None:
+    value = json.dumps({"statusCode": 200, "body": "\ud800" + "x" * length})
+    event = json.dumps({"body": value, "isBase64Encoded": False}).encode()
+    failed = emulator.request("POST", "/2015-03-31/functions/answer/invocations", event)
+    # Amazon's client ends with its process over this.
+    assert failed.json["errorType"] in ("Runtime.MarshalError", "Runtime.ExitError")
+
+
+@pytest.mark.parametrize(("quotes", "fault"), [(3_145_700, None), (3_145_780, "Unhandled")])
+def test_escapes_count_for_the_limit_of_an_answer(emulator: Emulator, quotes: int, fault: str | None) -> None:
+    event = json.dumps({"quotes": quotes}).encode()
+    answered = emulator.request("POST", "/2015-03-31/functions/quotes/invocations", event)
+    assert answered.header("x-amz-function-error") == fault
+    assert len(answered.body) == (2 * quotes + len('{"body": ""}') if fault is None else len(answered.body))

@@ -123,3 +123,8 @@ def leaks(event: Any, context: Any) -> str:
     """Leave a thread behind."""
     threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
     return "leaked"
+
+
+def quotes(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A body of quotes, each of which is escaped in JSON."""
+    return {"body": '"' * event["quotes"]}
