@@ -189,7 +189,7 @@ AWKWARD = [
 @pytest.mark.parametrize("text", AWKWARD)
 def test_a_large_body_arrives_unchanged_over_http_and_over_the_lambda_api(emulator: Emulator, text: str) -> None:
     value = {"headers": {"x-body": "null"}, "body": text * 5000, "statusCode": 200}
-    assert emulator.post("/answer", value).body == value["body"].encode()
+    assert emulator.post("/answer", value).body == (text * 5000).encode()
     event = json.dumps({"body": json.dumps(value), "isBase64Encoded": False}).encode()
     invoked = emulator.request("POST", "/2015-03-31/functions/answer/invocations", event)
     assert list(invoked.json.items()) == list(value.items())
