@@ -37,6 +37,8 @@ FUNCTION = _words("""
     tenancy durableConfig capacityProvider httpApi
 """)
 
+FUNCTION_URL = _words("authorizer cors invokeMode")
+
 FUNCTION_HTTP_API = _words("payload")
 
 HTTP_API = _words("method path authorizer timeout operationId description tags")

@@ -70,6 +70,7 @@ def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
         cors=triggers.cors,
         authorizers=triggers.routes.authorizers,
         schedules=tuple(triggers.schedules),
+        urls=tuple(triggers.urls),
         files=(resolver.manifest.path, *resolver.files, *files),
         warnings=tuple(resolver.warnings),
     )

@@ -81,6 +81,19 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionUrl:
+    """An address of a function's own, without a route."""
+
+    function: Function
+    cors: Cors | None
+    signed: bool
+    """Whether a request must be signed (`authorizer: aws_iam`)."""
+    streamed: bool
+    """Whether the response is streamed (`invokeMode: RESPONSE_STREAM`)."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAuthorizer:
     """A Lambda authorizer of type REQUEST."""
 
@@ -155,6 +168,7 @@ class Manifest:
     cors: Cors | None
     authorizers: Mapping[str, Authorizer]
     schedules: tuple[Schedule, ...]
+    urls: tuple[FunctionUrl, ...]
     files: tuple[Path, ...]
     """Every file that was read: a change in one of them is a change of the manifest."""
     warnings: tuple[str, ...]

@@ -36,7 +36,7 @@ class Sources(Protocol):
         """The value that the command line gives this variable, whatever its source."""
 
     def find(self, variable: str, where: Where) -> tuple[Source, str, str] | None:
-        """The source of a variable, its parameters and its address; None where only an account could answer."""
+        """The source of a variable, its parameters and its address; None where nobody on this machine can answer."""
 
 
 class Resolver:
@@ -180,7 +180,7 @@ class Resolver:
         return Placeholder(f"<{variable}>")
 
     def _first(self, inside: str, where: Where, missed: list[str]) -> Any:
-        """The first source that has a value; `missed` gets those that only an account could answer."""
+        """The first source that has a value; `missed` gets those that nobody here can answer."""
         with self._work.level(where, VARIABLE):
             for source in braces.split(inside):
                 found = self._source(source.strip(), where, missed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest import authorizers, cors, known_keys, schedule_events
+from emulator.manifest import authorizers, cors, function_urls, known_keys, schedule_events
 from emulator.manifest.document import Place
 from emulator.manifest.functions import Functions
-from emulator.manifest.model import Authorizer, Cors, Function, Schedule
+from emulator.manifest.model import Authorizer, Cors, Function, FunctionUrl, Schedule
 from emulator.manifest.resolver import Resolver
 from emulator.manifest.routes import METHODS, Routes
 from emulator.manifest.section import Section, lookup, shown
@@ -22,6 +22,7 @@ class Triggers:
         self.api = provider.inside("httpApi")
         self.routes = Routes({})
         self.schedules: list[Schedule] = []
+        self.urls: list[FunctionUrl] = []
         self.cors: Cors | None = None
 
     def read(self) -> None:
@@ -41,8 +42,8 @@ class Triggers:
         section = Section.at(self.resolver, "functions", function.name)
         settings = section.inside("httpApi")
         settings.check(known_keys.FUNCTION_HTTP_API)
-        if section.data.get("url"):
-            section.warn(f"function URLs are not emulated; invoke {function.name} by name", "url")
+        if (url := function_urls.read(function, section)) is not None:
+            self.urls.append(url)
         place = ("functions", function.name, "events")
         events = lookup(self.resolver, place)
         if events is None:

@@ -15,6 +15,7 @@ _VARIABLE = re.compile(r"([A-Za-z][\w-]*)((?:\.[\w-]+)?)(?:\(([^)]*)\))?(?::(.*)
 _ELSEWHERE = ("ssm", "cf", "s3", "git", "terraform", "vault", "output", "state", "doppler")
 """Sources that ask an account or another service."""
 _PROGRAMS = (".js", ".cjs", ".mjs", ".ts", ".mts")
+"""Files that the framework runs, and the emulator does not."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Variables:
         match = _VARIABLE.fullmatch(variable)
         if match and (match[3] is not None or match[4] is not None):
             source = self._sources().get(match[1])
+            if match[1] == "file" and (match[3] or "").endswith(_PROGRAMS):
+                return None
             if source is not None and not match[2]:
                 return source, match[3] or "", match[4] or ""
             if match[1] in _ELSEWHERE or self.plugins:
@@ -101,7 +104,5 @@ def _boolean(_: Resolver, text: str, __: str, where: Where) -> bool:
 
 
 def _file(resolver: Resolver, name: str, address: str, where: Where) -> Any:
-    if name.endswith(_PROGRAMS):
-        raise where.error(f"file({name}) is a program, which the emulator does not run")
     document = resolver.read(name, where)
     return MISSING if document is None else resolver.find(document, address, where)

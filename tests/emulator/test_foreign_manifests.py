@@ -50,7 +50,7 @@ def test_a_default_stands_in_for_what_only_an_account_has(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "source", ["s3:bucket/key", "cf(eu-west-1):stack.out", "ssm(raw):/a", "cf.eu-west-1:stack.out"]
+    "source", ["s3:bucket/key", "cf(eu-west-1):stack.out", "ssm(raw):/a", "cf.eu-west-1:stack.out", "file(a.js):x"]
 )
 def test_every_source_outside_this_machine_is_the_same(tmp_path: Path, source: str) -> None:
     manifest = loaded(tmp_path, f"service: s\nprovider:\n  environment:\n    KEY: ${{{source}}}\n" + ONE)
@@ -275,9 +275,29 @@ def test_a_value_that_is_nothing_for_the_framework_is_no_variable(tmp_path: Path
     assert variables(loaded(tmp_path, f"service: s\nprovider: {{environment: {{KEY: {written}}}}}\n" + ONE)) == {}
 
 
-def test_a_function_url_is_a_warning(tmp_path: Path) -> None:
-    manifest = loaded(tmp_path, "service: s\nfunctions:\n  one:\n    handler: a.b\n    url: true\n")
+@pytest.mark.parametrize(
+    ("url", "signed", "streamed", "origins"),
+    [
+        ("true", False, False, None),
+        ("{authorizer: aws_iam, invokeMode: RESPONSE_STREAM}", True, True, None),
+        ("{cors: true}", False, False, ("*",)),
+        ("{cors: {allowedOrigins: ['https://a.example']}}", False, False, ("https://a.example",)),
+    ],
+)
+def test_a_function_url_is_read_and_warned_about(
+    tmp_path: Path, url: str, signed: bool, streamed: bool, origins: tuple[str, ...] | None
+) -> None:
+    manifest = loaded(tmp_path, f"service: s\nfunctions:\n  one:\n    handler: a.b\n    url: {url}\n")
+    (found,) = manifest.urls
+    assert (found.function.name, found.signed, found.streamed) == ("one", signed, streamed)
+    assert (found.cors.allowed_origins if found.cors else None) == origins
     warned(manifest, 5, "function URLs are not emulated")
+
+
+@pytest.mark.parametrize("url", ["{authorizer: none}", "{invokeMode: FAST}", "5", "[a]"])
+def test_a_wrong_function_url_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ManifestError, match=r"serverless\.yml:5: functions\.one\.url"):
+        loaded(tmp_path, f"service: s\nfunctions:\n  one:\n    handler: a.b\n    url: {url}\n")
 
 
 def test_the_short_forms_that_the_framework_takes(tmp_path: Path) -> None:

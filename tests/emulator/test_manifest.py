@@ -126,7 +126,6 @@ def test_what_lives_elsewhere_can_be_given(tmp_path: Path) -> None:
         ("${self:provider.environment.X}", "refers to itself"),
         ("'${env:X'", "closing brace"),
         ("'a ${self:functions} b'", "cannot be inside"),
-        ("'${file(a.js):x}'", "a program"),
         ("{a: b}", "cannot be an object"),
         ("[a]", "cannot be a list"),
     ],
