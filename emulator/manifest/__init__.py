@@ -1,1 +1,1 @@
-"""serverless.yml: read, checked and turned into a model."""
+"""Reads and checks serverless.yml, and makes a model of it."""

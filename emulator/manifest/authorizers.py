@@ -1,4 +1,4 @@
-"""The manifest's authorizers: who may call a route."""
+"""The authorizers of a manifest, which decide who may call a route."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IAM = "aws_iam"
 
 
 def read(name: str, section: Section, functions: Mapping[str, Function], left_out: Mapping[str, str]) -> Authorizer:
-    """One entry of `provider.httpApi.authorizers`; `left_out` says of functions why they do not run here."""
+    """One entry of `provider.httpApi.authorizers`; `left_out` has the functions that do not run here, and why."""
     section.check(known_keys.AUTHORIZER)
     settings = section.data
     sources = _identity_sources(section)
@@ -45,10 +45,11 @@ def read(name: str, section: Section, functions: Mapping[str, Function], left_ou
 
 
 def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Authorizer]) -> Authorizer:
-    """The authorizer of a route; one that cannot be asked here lets nobody pass, and a warning says so."""
+    """The authorizer of a route. One that cannot be asked here refuses everybody, and a warning says so."""
     value = section.data["authorizer"]
     settings = value if isinstance(value, dict) else {"name": value}
-    section.inside("authorizer") if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        section.inside("authorizer").check(known_keys.ROUTE_AUTHORIZER)
     name = settings.get("name")
     if IAM in (str(settings.get("type") or "").lower(), str(name or "").lower()):
         section.warn(f"{route}: a request needs a SigV4 signature, which is not checked here", "authorizer")
@@ -62,7 +63,7 @@ def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Au
 
 
 def scopes(value: Any) -> tuple[str, ...]:
-    """The scopes that a route asks of a token, of which one is enough."""
+    """The scopes of a route. A token needs one of them."""
     found = value.get("scopes") if isinstance(value, dict) else None
     return tuple(map(str, found)) if isinstance(found, list) else ()
 

@@ -1,10 +1,10 @@
-"""Where a variable in a text begins, ends, and falls into its fallbacks."""
+"""Finds the variables in a text, and splits a variable into its sources."""
 
 from __future__ import annotations
 
 
 def next_variable(text: str, position: int) -> int:
-    """Where the next variable begins; CloudFormation's `${AWS::Region}` is none, and stays as it is."""
+    """The index of the next variable, or -1. CloudFormation's `${AWS::Region}` is not a variable."""
     while (start := text.find("${", position)) >= 0:
         if not text.startswith("${AWS::", start):
             return start
@@ -31,7 +31,7 @@ def closing(text: str, position: int) -> int:
 
 
 def split(inside: str) -> list[str]:
-    """A variable and its fallbacks: cut at commas outside quotes, braces and parentheses."""
+    """The sources of a variable, in order: split at the commas outside quotes, braces and parentheses."""
     parts, start, depth, quote = [], 0, 0, ""
     for index, char in enumerate(inside):
         if quote:

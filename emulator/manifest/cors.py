@@ -21,7 +21,7 @@ DEFAULT_HEADERS = (
 
 
 def read(section: Section, key: str, default_methods: Iterable[str]) -> Cors | None:
-    """The settings under `key`: `true` for the framework's defaults, an object, or nothing."""
+    """The settings under `key`. `true` means the framework's defaults; without settings the result is None."""
     value = section.data.get(key)
     if value is None or value is False:
         return None

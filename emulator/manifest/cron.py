@@ -18,7 +18,7 @@ _RATE = re.compile(r"rate\(([0-9]{1,9}) (minute|hour|day)(s?)\)")
 _CRON = re.compile(r"cron\((.+)\)")
 _AT = re.compile(r"at\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\)")
 HORIZON_DAYS = 366 * 8
-"""How far ahead a next time is looked for: 29 February may be eight years away."""
+"""How far ahead to search for the next time. The next 29 February can be eight years away."""
 
 __all__ = ["At", "Cron", "Expression", "ExpressionError", "Rate", "parse"]
 
@@ -27,17 +27,17 @@ class Expression(Protocol):
     """When a schedule is due."""
 
     def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The next time after a moment, None when there is none; clock times are those of the zone."""
+        """The next time after a moment, or None. The clock times of an expression are those of the zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Every so many minutes, hours or days, from the start on."""
+    """A fixed number of minutes, hours or days after the time before."""
 
     period: timedelta
 
     def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The moment and the period: a rate has no clock times."""
+        """The moment plus the period. A rate has no clock times, so the zone is not used."""
         try:
             return moment + self.period
         except OverflowError:
@@ -46,12 +46,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Once, at a clock time."""
+    """One time only."""
 
     time: datetime
 
     def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The time, if it is still to come."""
+        """The time if it is after the moment, or None."""
         due = self.time.replace(tzinfo=zone)
         return due if due > moment else None
 
@@ -68,7 +68,7 @@ class Cron:
     years: frozenset[int]
 
     def after(self, moment: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The next time: one that the clocks skip in spring is left out, one that they repeat in autumn comes once."""
+        """The next time. A time that the clocks skip is left out, and one that they repeat counts once."""
         local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
         for time in self._times(local.replace(second=0, microsecond=0)):
             due = time.replace(tzinfo=zone)
@@ -96,7 +96,7 @@ class Cron:
 
 
 def parse(expression: str) -> Expression:
-    """The meaning of an expression; an ExpressionError says what is wrong with it."""
+    """Parse an expression; an ExpressionError says what is wrong with it."""
     text = expression.strip()
     if match := _RATE.fullmatch(text):
         count = int(match[1])

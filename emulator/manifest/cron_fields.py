@@ -93,7 +93,7 @@ def weekdays(text: str) -> Weekdays:
 
 
 def numbers(text: str, low: int, high: int, names: dict[str, int] | None = None) -> frozenset[int]:
-    """A field of numbers or names, with lists, ranges and steps; a range may go over the end, as in FRI-MON."""
+    """A field of numbers or names, with lists, ranges and steps. A range may pass the end, as in FRI-MON."""
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part)

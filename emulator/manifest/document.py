@@ -1,4 +1,4 @@
-"""A parsed file of a manifest: plain data, and for every value the file and line in which it is written."""
+"""A parsed file of a manifest: its data, and the file and line of every value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Place = tuple[str | int, ...]
 """The keys and indexes that lead to a value in a document."""
 
 MAX_MESSAGE = 400
-"""Characters of an error's message: it may quote what somebody wrote."""
+"""The most characters of an error's message, because it can quote the manifest."""
 
 
 class ManifestError(Exception):
@@ -30,10 +30,10 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict)
     """The line of each place that is written in this file."""
     sources: dict[Place, Where] = field(default_factory=dict)
-    """Where a value comes from that is not written at its own place: an alias, a merge key or a variable is."""
+    """For a value that comes from an alias, a merge key or a variable: where it is written."""
 
     def line(self, place: Place) -> int | None:
-        """The line of a place, or of the nearest value around it that has one."""
+        """The line of a place, or of the nearest value around it that has a line."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
@@ -62,7 +62,7 @@ class Where:
         return found.document.line(found.place) or 1
 
     def written(self) -> Where:
-        """The place, perhaps in another file, in which the value is really written."""
+        """The place where the value is written. It can be in another file."""
         found = self
         while (source := found._source()) is not None:
             found = source

@@ -1,4 +1,4 @@
-"""The `.env` files beside a manifest with `useDotenv: true`: more variables for `${env:NAME}`."""
+"""Reads the `.env` files of a manifest with `useDotenv: true`. `${env:NAME}` finds their variables too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.manifest.resolver import Resolver
 
 
 def read(resolver: Resolver) -> tuple[dict[str, str], Sequence[Path]]:
-    """The variables, and every file that gives some or would if it were there; the shell's own variables win.
+    """The variables, and the paths of all files that can have some. The shell's variables have precedence.
 
     The framework reads `.env.{stage}`, and `.env` only where that is missing. `.env.local` and `.env.{stage}.local`,
     which the framework leaves out and its dotenv plugin reads, have precedence over both.

@@ -1,4 +1,4 @@
-"""Environment variables of the manifest: their texts, and which names and values the system or AWS refuses."""
+"""Reads the environment variables of the manifest, and checks what the system and AWS refuse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RESERVED = frozenset(
 
 
 def read(section: Section) -> dict[str, str]:
-    """The variables under `environment`, spelled as the deployed functions would see them."""
+    """The variables under `environment`, with the values that a deployed function sees."""
     inside = section.inside("environment")
     values = {}
     for name, value in inside.data.items():

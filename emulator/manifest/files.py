@@ -1,4 +1,4 @@
-"""The files of a manifest, read with limits: regular files only, and none that is too large."""
+"""Reads the files of a manifest: regular files only, and up to a size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def text(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    # Without O_NONBLOCK, opening a pipe waits for somebody who writes into it.
+    # Without O_NONBLOCK, opening a named pipe waits for a writer.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:  # noqa: PTH123 - the handle is open already
         if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -1,4 +1,4 @@
-"""`functions` as a list of objects, usually one for each file: made one object, as the framework does."""
+"""Merges `functions` that is a list, often with one object for each file, as the framework does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emulator.manifest.resolver import Resolver
 
 
 def join(resolver: Resolver) -> None:
-    """Make one object of the list; where two define a function, the later one's keys win, and a warning says so."""
+    """Replace the list by one object. Of two definitions of a function the later one has precedence, with a warning."""
     where = Where(resolver.manifest, ("functions",))
     parts = resolver.manifest.data.get("functions")
     if not isinstance(parts, list):
@@ -38,7 +38,7 @@ def _add(resolver: Resolver, joined: dict[str, Any], name: str, value: Any, wher
 
 
 def _record(first: Any, second: Any, place: Where, where: Where) -> None:
-    """Note where each key is written that the second definition sets."""
+    """Note the place of each key that the second definition sets."""
     if not isinstance(first, dict) or not isinstance(second, dict):
         place.document.sources[place.place] = where
         return

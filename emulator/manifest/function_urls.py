@@ -1,4 +1,4 @@
-"""The `url` of functions: an address of a function's own. It is read and checked; nothing serves it yet."""
+"""Reads function URLs (`url`). They are checked, but not served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions of a manifest that run here: Python's, each with its settings and the provider's."""
+"""Reads the functions of a manifest that run here, which are those in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schedule sends to its function: its event, a part of it, a constant, or a template filled from it."""
+"""The input of a schedule's function: the event, a part of it, a constant, or a filled template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The same at each call."""
+    """The same value at each call."""
 
     value: Any = field(hash=False)
 
@@ -38,7 +38,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A part of the event, by its path, such as `$.detail` or `$.resources[0]`; a ValueError for any other form."""
+    """A part of the event, such as `$.detail` or `$.resources[0]`. Any other form of path is a ValueError."""
 
     path: str
 
@@ -47,7 +47,7 @@ class Path:
             raise ValueError(f"{self.path!r} is not a path like $.detail or $.resources[0]")
 
     def of(self, event: Any) -> Any:
-        """The part, None where the event does not have it."""
+        """The part, or None if the event does not have it."""
         for key, index in _STEP.findall(self.path):
             if key:
                 event = event.get(key) if isinstance(event, dict) else None

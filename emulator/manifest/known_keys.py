@@ -1,4 +1,4 @@
-"""The keys that the Serverless Framework (v3) and osls know; any other has no effect, or is one of a plugin."""
+"""The keys that the Serverless Framework (v3) and osls know. Any other key has no effect, unless a plugin reads it."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ NOT_EMULATED = _words("""
     sqs sns s3 stream kafka msk activemq rabbitmq websocket alexaSkill alexaSmartHome iot
     iotFleetProvisioning cloudwatchEvent cloudwatchLog cognitoUserPool alb eventBridge cloudFront
 """)
-"""Event types that are real, but that nothing sends here: the function answers to the Invoke API."""
+"""Event types that the emulator does not send. The functions can be called with the Invoke API."""
 
 EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule"}

@@ -1,4 +1,4 @@
-"""From the text of serverless.yml to a Manifest: every error with file and line."""
+"""Reads a serverless.yml into a Manifest. Every error has its file and line."""
 
 from __future__ import annotations
 

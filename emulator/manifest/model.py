@@ -1,4 +1,4 @@
-"""serverless.yml as frozen dataclasses: the only table of functions, routes and settings."""
+"""What a serverless.yml says, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FUNCTION_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function: what runs, for how long, with how much memory, in which environment."""
+    """A function and its settings."""
 
     name: str
     full_name: str
@@ -42,7 +42,7 @@ class Function:
 
     @property
     def arn(self) -> str:
-        """The function's ARN, as AWS would spell it."""
+        """The function's ARN."""
         return arn("lambda", self.region, f"function:{self.full_name}")
 
 
@@ -70,7 +70,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """What the gateway answers to other origins."""
+    """The CORS settings of the HTTP API."""
 
     allowed_origins: tuple[str, ...]
     allowed_methods: tuple[str, ...]
@@ -82,7 +82,7 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class FunctionUrl:
-    """An address of a function's own, without a route."""
+    """A function URL."""
 
     function: Function
     cors: Cors | None
@@ -117,14 +117,14 @@ class JwtAuthorizer:
 
 @dataclass(frozen=True, slots=True)
 class IamAuthorizer:
-    """IAM: a request must be signed (SigV4). Nobody here can check the signature."""
+    """IAM authorization: a request must have a SigV4 signature, which is not checked here."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnavailableAuthorizer:
-    """An authorizer that cannot be asked here: nobody passes."""
+    """An authorizer that cannot be asked here. Its routes answer 403."""
 
     name: str
     reason: str
@@ -144,9 +144,9 @@ class Schedule:
     input: Input
     line: int
     timezone: str = "UTC"
-    """Whose clock times the expression has."""
+    """The time zone of the expression's clock times."""
     scheduler: bool = False
-    """Whether it is EventBridge Scheduler's, rather than a rule of EventBridge."""
+    """Whether it belongs to EventBridge Scheduler (True) or is a rule of EventBridge."""
     group: str = "default"
 
     @property
@@ -157,7 +157,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything that the emulator takes from one serverless.yml."""
+    """What the emulator uses of one serverless.yml."""
 
     path: Path
     service: str
@@ -170,12 +170,12 @@ class Manifest:
     schedules: tuple[Schedule, ...]
     urls: tuple[FunctionUrl, ...]
     files: tuple[Path, ...]
-    """Every file that was read: a change in one of them is a change of the manifest."""
+    """Every file that was read. When one changes, the manifest is read again."""
     warnings: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
-        """Where the handlers' module paths begin."""
+        """The folder in which the handlers' modules are found."""
         return self.path.parent
 
     def function(self, name: str) -> Function | None:

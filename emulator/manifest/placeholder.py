@@ -4,6 +4,6 @@ from __future__ import annotations
 
 
 class Placeholder(str):
-    """A text with a part that only an account could fill in, as `<ssm:/app/key>`."""
+    """A text that contains such a placeholder, for example `<ssm:/app/key>`."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Replaces the variables of a manifest, within limits of depth and of work."""
+"""Replaces the variables of a manifest."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ STRUCTURED = (".yml", ".yaml", ".json", ".tfstate")
 
 
 class _Missing:
-    """What a source answers when it has no such value: the next fallback is asked."""
+    """The result of a source that does not have the value. The next source is then asked."""
 
 
 MISSING = _Missing()
 
 
 Source = Callable[["Resolver", str, str, Where], Any]
-"""What a variable names, as `file` in `${file(part.yml):key}`: called with the parameters and the address.
+"""A source of values, as `file` in `${file(part.yml):key}`. It is called with parameters and address.
 
 It returns the value, or MISSING where there is none; an error is a ManifestError at the given place.
 """
 
 
 class Sources(Protocol):
-    """Every source that the manifest may name."""
+    """The sources that a manifest can name."""
 
     def given(self, variable: str) -> str | None:
         """The value that the command line gives this variable, whatever its source."""
 
     def find(self, variable: str, where: Where) -> tuple[Source, str, str] | None:
-        """The source of a variable, its parameters and its address; None where nobody on this machine can answer."""
+        """The source of a variable, its parameters and its address; None if only a service elsewhere has the value."""
 
 
 class Resolver:
-    """Replaces the variables of one manifest; what is unknown is refused, with file and line."""
+    """Replaces the variables of one manifest. An unknown variable is an error with file and line."""
 
     def __init__(self, manifest: Document, sources: Sources) -> None:
         self.manifest = manifest
         self.sources = sources
         self.files: dict[Path, Document] = {}
         self.warnings: dict[str, None] = {}  # in their order, each once
-        self._asking: list[tuple[Path, str]] = []  # what is being looked up, to notice a value that needs itself
+        self._pending: list[tuple[Path, str]] = []  # what is being looked up, to find cycles
         self._found: dict[tuple[Path, str], tuple[Any, int]] = {}
         self._written: dict[int, Where] = {}  # where a list or object of _found is written, by its id
         self._steps: dict[tuple[Path, Place], Any] = {}
         self._work = Work()
 
     def warn(self, message: str, where: Where) -> None:
-        """Note what will not be as the manifest says."""
+        """Add a warning: something does not have the effect that it has in a deployment."""
         self.warnings.setdefault(f"{where}: {message}")
 
     def value(self, raw: Any, where: Where) -> Any:
@@ -97,25 +97,25 @@ class Resolver:
     def find(self, document: Document, address: str, where: Where) -> Any:
         """The resolved value at an address of a file."""
         key = (document.path, address)
-        if key in self._asking:
+        if key in self._pending:
             raise where.error(f"{self._named(*key)} refers to itself")
         if key not in self._found:
-            self._asking.append(key)
+            self._pending.append(key)
             try:
                 value = self._walk(document, address)
             finally:
-                self._asking.pop()
+                self._pending.pop()
             self._found[key] = value, self._work.measured(value, where)
         else:
             self._work.spend(self._found[key][1], where)
         return self._found[key][0]
 
     def being_looked_up(self, address: str) -> bool:
-        """Whether somebody up the stack asks for this address of the manifest."""
-        return (self.manifest.path, address) in self._asking
+        """Whether this address of the manifest is being looked up now."""
+        return (self.manifest.path, address) in self._pending
 
     def read(self, name: str, where: Where) -> Document | None:
-        """A file beside the manifest or anywhere else, None where there is none."""
+        """A file, by its path from the manifest's folder; None if it does not exist."""
         try:
             path = (self.manifest.path.parent / name).resolve()
             exists = path.exists()
@@ -130,7 +130,7 @@ class Resolver:
     def _document(self, path: Path, name: str, where: Where) -> Document:
         try:
             if path.suffix not in STRUCTURED:
-                return Document(path, files.text(path).strip())
+                return Document(path, files.text(path))
         except files.FileError as error:
             raise where.error(f"file({name}) {error}") from None
         document = yaml_reader.read(path)
@@ -154,7 +154,7 @@ class Resolver:
         return found
 
     def _step(self, raw: str, where: Where) -> Any:
-        """A value on the way to another: resolved once, and not counted again."""
+        """A value on the path to another. It is resolved once, and later uses are not counted."""
         key = (where.document.path, where.place)
         if key not in self._steps:
             self._steps[key] = self.value(raw, where)
@@ -180,7 +180,7 @@ class Resolver:
         return Placeholder(f"<{variable}>")
 
     def _first(self, inside: str, where: Where, missed: list[str]) -> Any:
-        """The first source that has a value; `missed` gets those that nobody here can answer."""
+        """The value of the first source that has one; `missed` collects the variables that cannot be asked for here."""
         with self._work.level(where, VARIABLE):
             for source in braces.split(inside):
                 found = self._source(source.strip(), where, missed)

@@ -13,7 +13,7 @@ class PathError(Exception):
 
 
 def checked(path: str, *, rest: bool) -> str:
-    """The path, when it is one; a REST API's may lack its first slash."""
+    """The path if it is valid, else a PathError. A REST API's path may be without its first slash."""
     if path == "*":
         return path
     if rest and not path.startswith("/"):
@@ -30,7 +30,7 @@ def checked(path: str, *, rest: bool) -> str:
 
 
 def shape(path: str) -> str:
-    """Two paths that differ only in the names of their parameters are one route."""
+    """The path without the names of its parameters. Paths of the same shape are the same route."""
     return _GREEDY.sub("{+}", _PARAMETER.sub("{}", path))
 
 

@@ -15,7 +15,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
 
 
 class Routes:
-    """Reads the routes of a manifest, each by its event."""
+    """Reads the routes of a manifest, one for each event."""
 
     def __init__(self, named: Mapping[str, Authorizer]) -> None:
         self.routes: list[Route] = []

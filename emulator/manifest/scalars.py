@@ -41,7 +41,7 @@ def plain(text: str) -> Scalar:
 
 
 def spelled(value: Scalar) -> str:
-    """A value as JavaScript turns it into a text, which is what a deployed function sees in its environment."""
+    """A value as JavaScript converts it to text. A deployed function sees this text in its environment."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -16,7 +16,7 @@ _ONLY_SCHEDULER = ("timezone", "groupName")
 
 
 def read(function: Function, section: Section, settings: Any, number: int) -> list[Schedule]:
-    """The schedules of one event: an expression, or an object with one or several; `number` is the next one's."""
+    """The schedules of one event, which can have several expressions. `number` is for the first one's name."""
     if isinstance(settings, str):
         section = Section(section.resolver, section.where, {"rate": settings})
     section.check(known_keys.SCHEDULE)

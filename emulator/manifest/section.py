@@ -1,4 +1,4 @@
-"""One mapping of the manifest at a time, its values checked as somebody asks for them."""
+"""Access to one mapping of the manifest, with checks of its values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emulator.manifest.resolver import MISSING, Resolver
 
 
 class Section:
-    """One mapping of the manifest with its variables resolved, and errors that know their line."""
+    """One mapping of the manifest, with its variables replaced. Errors have the line of their key."""
 
     def __init__(self, resolver: Resolver, where: Where, data: Any) -> None:
         self.resolver = resolver
@@ -21,12 +21,12 @@ class Section:
 
     @classmethod
     def at(cls, resolver: Resolver, *place: str | int) -> Section:
-        """The mapping at a place of the manifest, empty where there is none."""
+        """The mapping at a place of the manifest, empty if there is none."""
         where = Where(resolver.manifest, place)
         return cls(resolver, where, lookup(resolver, place))
 
     def inside(self, *keys: str | int) -> Section:
-        """The mapping under a key, empty where there is none."""
+        """The mapping under a key, empty if there is none."""
         data: Any = self.data
         for key in keys:
             data = data.get(key) if isinstance(data, dict) else None
@@ -38,11 +38,11 @@ class Section:
         return where.error(f"{where.name}: {message}" if where.place else message)
 
     def warn(self, message: str, *keys: str | int) -> None:
-        """Note that a key of this section will not have the effect that it has when it is deployed."""
+        """Add a warning: a key of this section does not have the effect that it has in a deployment."""
         self.resolver.warn(message, self.where.at(*keys))
 
     def check(self, known: frozenset[str]) -> None:
-        """Name each key that nobody reads: an error under `configValidationMode: error`, as for the framework."""
+        """Report each key that is not known."""
         for key in self.data:
             if key not in known:
                 self.unknown(key, "is not a key that belongs here")
@@ -57,7 +57,7 @@ class Section:
             self.resolver.warn(f"{where.name}: {message}; it has no effect", where)
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
-        """A whole number within its bounds; text of digits counts, as variables often give that."""
+        """A whole number within its bounds. A text of digits is accepted, because variables often are texts."""
         value = self.data.get(key)
         if value is None or isinstance(value, Placeholder):
             return default
@@ -70,7 +70,7 @@ class Section:
         return value
 
     def string(self, key: str, default: str | None = None) -> str:
-        """A text; without a default it must be there."""
+        """A text. Without a default it is required."""
         value = self.data.get(key)
         if value is None and default is not None:
             return default
@@ -88,7 +88,7 @@ class Section:
         return value
 
     def strings(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """A list of texts, or one text."""
+        """A list of texts; one text is a list of one."""
         value = self.data.get(key)
         if value is None:
             return default
@@ -107,5 +107,5 @@ def lookup(resolver: Resolver, place: Place) -> Any:
 
 
 def shown(value: object) -> str:
-    """A value in an error's text."""
+    """A value as it is shown in an error."""
     return repr(value)[:100]

@@ -1,4 +1,4 @@
-"""The events of functions: which kinds there are, and what is read for each."""
+"""Reads the events of functions, by their type."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Triggers:
 
 
 def _payload(section: Section, default: str) -> str:
-    """The format of a section's `payload`; YAML without quotes makes numbers of 1.0 and 2.0."""
+    """The payload format of a section. Without quotes, YAML reads 1.0 and 2.0 as numbers."""
     value = section.data.get("payload")
     if value is None:
         return default

@@ -1,4 +1,4 @@
-"""The sources of a manifest's variables: `${env:X, 'default'}`, `${self:a.b}`, `${file(x.yml):key}` and the others."""
+"""The sources of variables: `${env:X, 'default'}`, `${self:a.b}`, `${file(x.yml):key}` and others."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from emulator.manifest.resolver import MISSING, Resolver, Source
 
 _VARIABLE = re.compile(r"([A-Za-z][\w-]*)((?:\.[\w-]+)?)(?:\(([^)]*)\))?(?::(.*))?", re.DOTALL)
 _ELSEWHERE = ("ssm", "cf", "s3", "git", "terraform", "vault", "output", "state", "doppler")
-"""Sources that ask an account or another service."""
+"""Sources that ask an account or another service, which the emulator does not."""
 _PROGRAMS = (".js", ".cjs", ".mjs", ".ts", ".mts")
 """Files that the framework runs, and the emulator does not."""
 
 
 @dataclass(frozen=True)
 class Variables:
-    """What variables draw on besides the manifest itself, and which sources there are."""
+    """The values that come from outside the manifest, and the table of sources."""
 
     environ: Mapping[str, str]
     options: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     plugins: bool = False
-    """Whether the manifest has plugins, any of which may have sources of its own."""
+    """Whether the manifest has plugins. A plugin can add sources."""
 
     def given(self, variable: str) -> str | None:
-        """What `--param 'ssm:/app/key=value'` gives a variable."""
+        """The value that `--param 'ssm:/app/key=value'` sets for a variable."""
         return self.params.get(variable)
 
     def find(self, variable: str, where: Where) -> tuple[Source, str, str] | None:
-        """The source of a variable; a ManifestError where there is no such source."""
+        """The source of a variable; a ManifestError if there is no such source."""
         match = _VARIABLE.fullmatch(variable)
         if match and (match[3] is not None or match[4] is not None):
             source = self._sources().get(match[1])

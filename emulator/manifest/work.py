@@ -1,4 +1,4 @@
-"""Counts what it takes to resolve one manifest, and stops what has no end."""
+"""Counts the work for one manifest, and stops when it is too much."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.manifest.document import ManifestError, Where
 
 
 class Work:
-    """The work done so far for one manifest; a ManifestError says that it is too much."""
+    """The work done so far. Too much work is a ManifestError."""
 
     def __init__(self) -> None:
         self._spent = 0
@@ -25,7 +25,7 @@ class Work:
 
     @contextlib.contextmanager
     def level(self, where: Where, levels: int) -> Iterator[None]:
-        """Count levels for as long as something waits for what is inside it."""
+        """Count levels while the values inside a value are resolved."""
         if self._nested + levels > limits.MAX_NESTED:
             raise where.error("too many variables and values that wait for one another")
         self._nested += levels
@@ -36,7 +36,7 @@ class Work:
 
     @staticmethod
     def measured(value: Any, where: Where) -> int:
-        """The size of a resolved value."""
+        """The size of a resolved value, which must be within the limits."""
         total, depth = limits.measured(value)
         if depth > limits.MAX_DEPTH:
             raise where.error(f"more than {limits.MAX_DEPTH} lists and objects within one another")

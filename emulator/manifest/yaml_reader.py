@@ -38,7 +38,7 @@ def read(path: Path) -> Document:
 
 
 class _Reader:
-    """Turns the parser's events into plain data, and notes lines on the way."""
+    """Makes plain data of the parser's events, and notes the lines."""
 
     def __init__(self, document: Document, events: Iterator[Any]) -> None:
         self.document = document
@@ -100,7 +100,7 @@ class _Reader:
             key = self._key(event)
             line = event.start_mark.line + 1
             if key == _MERGE and event.implicit[0]:
-                merges += 1  # as a step, a negative number: no key and no index is one
+                merges += 1  # a negative step cannot be a key or an index
                 self._merge((*place, -merges), merged, event)
                 continue
             if key in result:

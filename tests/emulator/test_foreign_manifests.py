@@ -92,6 +92,12 @@ def test_dotenv_files_feed_env(tmp_path: Path, files: dict[str, str], expected: 
     assert {path.name for path in manifest.files} >= {".env", ".env.dev", ".env.local"}, "a change reloads"
 
 
+def test_a_text_file_is_used_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("hello\n")
+    text = "service: s\nprovider:\n  environment:\n    KEY: a${file(t.txt)}b\n    NONE: \"${file(t.txt):x, 'none'}\"\n"
+    assert variables(loaded(tmp_path, text + ONE)) == {"KEY": "ahello\nb", "NONE": "none"}
+
+
 def test_the_shell_has_precedence_over_dotenv_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("FOO_OF_FILE=file\n")
     assert variables(loaded(tmp_path, DOTENV.replace("true", "false"))) == {"A": "none"}

@@ -85,11 +85,11 @@ def test_a_hostile_manifest_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_outside_the_project_is_allowed(tmp_path: Path) -> None:
-    (tmp_path / "shared.txt").write_text("x" * (MAX_BYTES - 1) + "\n")
+    (tmp_path / "shared.txt").write_text("x" * MAX_BYTES)
     (tmp_path / "project").mkdir()
     path = tmp_path / "project" / "serverless.yml"
     path.write_text(HEAD + f"custom: {{x: '${{file({tmp_path}/shared.txt)}}'}}\n")
-    assert len(load(path, {}).functions["one"].environment["X"]) == MAX_BYTES - 1
+    assert len(load(path, {}).functions["one"].environment["X"]) == MAX_BYTES
 
 
 def test_a_variable_that_many_use_is_resolved_once_and_costs_little(tmp_path: Path) -> None:
