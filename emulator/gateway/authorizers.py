@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from emulator.gateway.call import Call
 from emulator.gateway.iam_authorizer import IamAuthorizer
 from emulator.gateway.lambda_authorizer import LambdaAuthorizer
+from emulator.gateway.rest_lambda_authorizer import RestLambdaAuthorizer
 from emulator.gateway.unavailable_authorizer import UnavailableAuthorizer
-from emulator.gateway.verdicts import Authorizer
+from emulator.gateway.verdicts import Verdict
 from emulator.manifest import model
 from emulator.manifest.model import Manifest
 from emulator.service.functions import Functions
+
+
+class Authorizer(Protocol):
+    """Decides who may call the routes that name it."""
+
+    async def ask(self, call: Call) -> Verdict:
+        """The verdict about one request."""
 
 
 def of_manifest(manifest: Manifest, functions: Functions) -> dict[str, Authorizer]:
@@ -18,11 +29,17 @@ def of_manifest(manifest: Manifest, functions: Functions) -> dict[str, Authorize
 
 def _made(settings: model.Authorizer, manifest: Manifest, functions: Functions) -> Authorizer:
     if isinstance(settings, model.JwtAuthorizer):
-        from emulator.gateway.jwt_authorizer import TokenAuthorizer  # see there why only now
+        from emulator.gateway.jwt_authorizer import TokenAuthorizer  # see emulator.gateway.tokens why only now
 
         return TokenAuthorizer(settings)
+    if isinstance(settings, model.CognitoAuthorizer):
+        from emulator.gateway.cognito_authorizer import CognitoAuthorizer  # likewise
+
+        return CognitoAuthorizer(settings)
     if isinstance(settings, model.RequestAuthorizer):
         return LambdaAuthorizer(settings, functions, manifest.region)
+    if isinstance(settings, model.RestAuthorizer):
+        return RestLambdaAuthorizer(settings, functions, manifest.region)
     if isinstance(settings, model.IamAuthorizer):
         return IamAuthorizer()
     return UnavailableAuthorizer(settings.reason)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.gateway import authorizers, iam_authorizer, payload_v2_event
+from emulator.gateway import authorizers, callers
 from emulator.gateway.apis import Api, HttpApi, RestApi
 from emulator.gateway.bodies import Bodies, ClientGoneError
+from emulator.gateway.call import Call
 from emulator.gateway.request import HEADER_LIMIT, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
 from emulator.gateway.routing import Match
@@ -89,12 +89,10 @@ class Gateway:
         request = Request.from_scope(scope, body)
         event = api.event(request, route, parameters)
         if route.authorizer:
-            # Authorizers have a payload format of their own, whatever the function's is.
-            asked = event if "routeKey" in event else payload_v2_event.http_api(request, route, parameters)
-            verdict = await by_name[route.authorizer].ask(route, asked)
+            verdict = await by_name[route.authorizer].ask(Call(request, route, parameters, event))
             if isinstance(verdict, Response):
                 return verdict
-            _add_caller(event, route, verdict)
+            callers.add(event, route.payload, verdict)
         payload = _encode(event)
         if len(payload) > MAX_PAYLOAD:
             return too_large()
@@ -110,15 +108,6 @@ class Gateway:
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
         return task.result() if done else None
-
-
-def _add_caller(event: dict[str, Any], route: Route, verdict: dict[str, Any]) -> None:
-    """Put what is known of the caller where the function's format has it."""
-    context = event["requestContext"]
-    if route.payload == "1.0" and "iam" in verdict:
-        iam_authorizer.into_identity(context, verdict["iam"])
-    else:
-        context["authorizer"] = verdict
 
 
 async def reply(scope: Scope, send: Send, response: Response) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from emulator.gateway.call import Call
 from emulator.gateway.response import error_response
-from emulator.gateway.verdicts import Event, Verdict
+from emulator.gateway.verdicts import Caller, Event, Verdict
 from emulator.manifest.account import ACCOUNT_ID
-from emulator.manifest.model import Route
 
 _CREDENTIAL = re.compile(r"([^/\s,]+)/\d{8}/[^/\s,]+/execute-api/aws4_request")
 _HEADER = re.compile(rf"AWS4-HMAC-SHA256\s+(?=.*SignedHeaders=)(?=.*Signature=).*Credential={_CREDENTIAL.pattern}.*")
@@ -16,34 +16,22 @@ _HEADER = re.compile(rf"AWS4-HMAC-SHA256\s+(?=.*SignedHeaders=)(?=.*Signature=).
 class IamAuthorizer:
     """Lets every signed request pass, whoever signed it."""
 
-    async def ask(self, route: Route, event: Event) -> Verdict:
+    async def ask(self, call: Call) -> Verdict:
         """The caller that the signature names; a request without a signature is answered 403."""
-        key = _access_key(event)
+        key = _access_key(call.v2())
         if key is None:
-            message = "Missing Authentication Token" if route.kind == "http" else "Forbidden"
+            message = "Missing Authentication Token" if call.route.kind == "http" else "Forbidden"
             return error_response(403, message, "no SigV4 signature for execute-api")
-        return {
-            "iam": {
-                "accessKey": key,
-                "accountId": ACCOUNT_ID,
-                "callerId": key,
-                "cognitoIdentity": None,
-                "principalOrgId": None,
-                "userArn": f"arn:aws:iam::{ACCOUNT_ID}:user/local",
-                "userId": key,
-            }
+        user: Event = {
+            "accessKey": key,
+            "accountId": ACCOUNT_ID,
+            "callerId": key,
+            "cognitoIdentity": None,
+            "principalOrgId": None,
+            "userArn": f"arn:aws:iam::{ACCOUNT_ID}:user/local",
+            "userId": key,
         }
-
-
-def into_identity(context: Event, caller: Event) -> None:
-    """Put the caller where events of format 1.0 have it: in `requestContext.identity`."""
-    context["identity"] |= {
-        "accessKey": caller["accessKey"],
-        "accountId": caller["accountId"],
-        "caller": caller["callerId"],
-        "user": caller["userId"],
-        "userArn": caller["userArn"],
-    }
+        return Caller("iam", user)
 
 
 def _access_key(event: Event) -> str | None:

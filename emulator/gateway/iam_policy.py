@@ -1,25 +1,33 @@
-"""IAM policies as Lambda authorizers return them: whether one allows a call."""
+"""IAM policies as Lambda authorizers return them: what one says of a call."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
+
+Effect = Literal["Allow", "Deny", "none"]
 
 _ACTION = "execute-api:invoke"
+_UNDERSTOOD = frozenset({"Sid", "Effect", "Action", "Resource"})
 
 
-def allows(policy: Any, arn: str) -> bool | None:
-    """Whether a policy document allows the call of a route's ARN; None for what is no policy document."""
+def effect(policy: Any, arn: str) -> Effect | None:
+    """What a policy document says of the call of a route's ARN; None for what is no policy document.
+
+    A statement with anything that is not emulated, such as a Condition, allows nothing and denies everything.
+    """
     statements = policy.get("Statement") if isinstance(policy, dict) else None
     if isinstance(statements, dict):
         statements = [statements]
     if not isinstance(statements, list):
         return None
     effects = [one.get("Effect") for one in statements if isinstance(one, dict) and _applies(one, arn)]
-    return "Allow" in effects and "Deny" not in effects
+    return "Deny" if "Deny" in effects else "Allow" if "Allow" in effects else "none"
 
 
 def _applies(statement: dict[str, Any], arn: str) -> bool:
+    if not statement.keys() <= _UNDERSTOOD:
+        return statement.get("Effect") == "Deny"
     actions, resources = _list(statement.get("Action")), _list(statement.get("Resource"))
     invoked = any(_matches(action.lower(), _ACTION) for action in actions)
     return invoked and any(_matches(resource, arn) for resource in resources)

@@ -39,8 +39,10 @@ class IssuerKeys:
     A key that is not known may be new: the issuer is then asked again, but not within five seconds.
     """
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, address: str | None = None) -> None:
+        """`address` is where the keys are; without one, the issuer's discovery document says it."""
         self._issuer = issuer.rstrip("/")
+        self._address = address
         self._keys: dict[str, Key] = {}
         self._fetched = -KEYS_SECONDS
         self._fetching = asyncio.Lock()
@@ -58,15 +60,16 @@ class IssuerKeys:
 
     async def _fetch(self) -> dict[str, Key]:
         try:
-            found = await asyncio.to_thread(_published, self._issuer)
+            found = await asyncio.to_thread(_published, self._issuer, self._address)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, http.client.HTTPException) as error:
             raise KeysError(f"the keys of {self._issuer} cannot be fetched: {error}") from None
         return dict(pair for one in found if (pair := _key(one)))
 
 
-def _published(issuer: str) -> list[Any]:
-    settings = _get(f"{issuer}/.well-known/openid-configuration")
-    return list(_get(settings["jwks_uri"])["keys"])
+def _published(issuer: str, address: str | None) -> list[Any]:
+    if address is None:
+        address = _get(f"{issuer}/.well-known/openid-configuration")["jwks_uri"]
+    return list(_get(address)["keys"])
 
 
 def _key(published: Any) -> tuple[str, Key] | None:
@@ -83,8 +86,8 @@ def _key(published: Any) -> tuple[str, Key] | None:
     return (published["kid"], Key(key, published.get("alg"))) if isinstance(key, RSAPublicKey) else None
 
 
-def _get(url: str) -> Any:
-    if not url.startswith(("http://", "https://")):
+def _get(url: Any) -> Any:
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no web address")
     with urllib.request.urlopen(url, timeout=FETCH_SECONDS) as response:  # noqa: S310
         return json.loads(response.read(MAX_BYTES))

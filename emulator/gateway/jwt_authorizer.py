@@ -1,25 +1,14 @@
-"""JWT authorizers: who calls is said by a JSON Web Token, signed with one of its issuer's published keys.
-
-Imported only for a manifest that has a JWT authorizer: PyJWT and cryptography take their time to import.
-"""
+"""JWT authorizers: who calls is said by a JSON Web Token."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import jwt
-
-from emulator.gateway.issuer_keys import IssuerKeys, KeysError
-from emulator.gateway.verdicts import Event, Verdict, forbidden, identity_value, unauthorized
-from emulator.manifest.model import JwtAuthorizer, Route
-
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""API Gateway's documentation: only algorithms with RSA are supported. So the ES family is refused here too."""
-
-
-class TokenError(Exception):
-    """A token that is not accepted; the text says why, for the console and for WWW-Authenticate."""
+from emulator.gateway import claim_texts, tokens
+from emulator.gateway.call import Call
+from emulator.gateway.issuer_keys import IssuerKeys
+from emulator.gateway.verdicts import Caller, Verdict, forbidden, identity_value, unauthorized
+from emulator.manifest.model import JwtAuthorizer
 
 
 class TokenAuthorizer:
@@ -29,39 +18,26 @@ class TokenAuthorizer:
         self._settings = settings
         self._keys = IssuerKeys(settings.issuer)
 
-    async def ask(self, route: Route, event: Event) -> Verdict:
+    async def ask(self, call: Call) -> Verdict:
         """The verdict about one request."""
-        found = identity_value(self._settings.identity_source[0], event)
+        found = identity_value(self._settings.identity_source[0], call.v2())
         if not found:
             return unauthorized("no token", "Bearer")
-        token = found[7:] if found[:7].lower() == "bearer " else found
         try:
-            claims = await self._claims(token.strip())
-        except TokenError as error:
+            claims = await self._claims(tokens.without_scheme(found))
+        except tokens.TokenError as error:
             description = "".join(char for char in str(error) if char.isprintable() and char not in '"\\')
             return unauthorized(str(error), f'Bearer scope="" error="invalid_token" error_description="{description}"')
-        granted = _scopes(claims)
-        if route.scopes and not set(route.scopes) & set(granted):
-            return forbidden(f"none of the scopes {', '.join(route.scopes)}")
-        return {"jwt": {"claims": _texts(claims), "scopes": granted if route.scopes else None}}
+        wanted, granted = call.route.scopes, tokens.granted_scopes(claims)
+        if wanted and not set(wanted) & set(granted):
+            return forbidden(f"none of the scopes {', '.join(wanted)}")
+        texts = claim_texts.of_http_api(claims)
+        return Caller("jwt", {"claims": texts, "scopes": granted if wanted else None})
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token whose signature, issuer, audience and times are right; else a TokenError."""
-        try:
-            header = jwt.get_unverified_header(token)
-            if header.get("alg") not in ALGORITHMS:
-                raise TokenError(f"the algorithm {header.get('alg')!r} is not among {', '.join(ALGORITHMS)}")
-            key = await self._keys.get(str(header.get("kid")))
-            issuer = self._settings.issuer.rstrip("/")
-            claims = jwt.decode(
-                token,
-                key.public,
-                algorithms=[key.algorithm] if key.algorithm else ALGORITHMS,
-                issuer=[issuer, f"{issuer}/"],
-                options={"require": ["exp"], "verify_aud": False, "verify_sub": False, "verify_jti": False},
-            )
-        except (jwt.PyJWTError, KeysError, UnicodeError, RecursionError) as error:
-            raise TokenError(str(error)) from None
+        """The claims of a token that is right; else a TokenError."""
+        issuer = self._settings.issuer.rstrip("/")
+        claims = await tokens.checked_claims(token, self._keys, [issuer, f"{issuer}/"])
         self._check_audience(claims)
         return claims
 
@@ -70,21 +46,4 @@ class TokenAuthorizer:
         audience = claims.get("aud", claims.get("client_id"))
         audiences = audience if isinstance(audience, list) else [audience]
         if not any(one in self._settings.audience for one in audiences):
-            raise TokenError("the token is for another audience")
-
-
-def _texts(claims: dict[str, Any]) -> dict[str, str]:
-    """Claims as the gateway hands them on: every one a string, lists in square brackets."""
-    return {name: _text(value) for name, value in claims.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{' '.join(map(_text, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _scopes(claims: dict[str, Any]) -> list[str]:
-    """What the token allows: `scope` (text or list) or `scp`."""
-    found = claims.get("scope", claims.get("scp", ""))
-    return list(map(str, found)) if isinstance(found, list) else str(found).split()
+            raise tokens.TokenError("the token is for another audience")

@@ -1,17 +1,26 @@
-"""Lambda authorizers (type REQUEST): a function decides who may call."""
+"""Lambda authorizers of an HTTP API (type REQUEST): a function decides who may call."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from emulator.gateway import iam_policy
-from emulator.gateway.expiring_cache import ExpiringCache
+from emulator.gateway.authorizer_function import AuthorizerError, AuthorizerFunction
+from emulator.gateway.call import Call
 from emulator.gateway.response import error_response
-from emulator.gateway.verdicts import Event, Verdict, forbidden, identity_value, unauthorized
+from emulator.gateway.verdicts import Caller, Event, Verdict, forbidden, identity_value, unauthorized
 from emulator.manifest.account import arn
-from emulator.manifest.model import RequestAuthorizer, Route
+from emulator.manifest.model import RequestAuthorizer
 from emulator.service.functions import Functions
+
+_V1_KEYS = (
+    "resource",
+    "path",
+    "httpMethod",
+    "headers",
+    "queryStringParameters",
+    "pathParameters",
+    "stageVariables",
+    "requestContext",
+)
 
 
 class LambdaAuthorizer:
@@ -19,65 +28,51 @@ class LambdaAuthorizer:
 
     def __init__(self, settings: RequestAuthorizer, functions: Functions, region: str) -> None:
         self._settings = settings
-        self._functions = functions
         self._region = region
-        self._answers: ExpiringCache[tuple[str, ...], Event] = ExpiringCache(settings.ttl)
+        self._function = AuthorizerFunction(settings.function, functions, settings.ttl, self._is_usable)
 
-    async def ask(self, route: Route, event: Event) -> Verdict:
+    async def ask(self, call: Call) -> Verdict:
         """The verdict about one request; a failed function or a malformed answer is a 500."""
+        event = call.v2()
         identity = [identity_value(source, event) for source in self._settings.identity_source]
         if None in identity:
             return unauthorized("no identity")
         values = tuple(map(str, identity))
         route_arn = self._route_arn(event)
-        answer = self._answers.get(values) if values else None
-        if answer is None:
-            outcome = await self._functions.invoke(self._settings.function, self._event(event, route_arn, values))
-            if outcome.fault is not None:
-                return error_response(500, "Internal Server Error", "the authorizer failed")
-            answer = _parsed(outcome.payload)
-            self._answers.put(values, answer)
-        return self._verdict(answer, route_arn)
-
-    def _verdict(self, answer: Event, route_arn: str) -> Verdict:
-        allowed = _allowed(answer, route_arn, simple=self._settings.simple_responses)
-        if allowed is None:
-            return error_response(500, "Internal Server Error", "the authorizer's answer is malformed")
-        if not allowed:
+        try:
+            answer = await self._function.ask(values, self._event(call, route_arn, values))
+        except AuthorizerError as error:
+            return error_response(500, "Internal Server Error", str(error))
+        if not self._allows(answer.value, route_arn):
             return forbidden("the authorizer denied it")
-        return {"lambda": answer.get("context") or {}}
+        context, principal = answer.value.get("context") or {}, answer.value.get("principalId")
+        return Caller("lambda", context, principal, answer.milliseconds)
 
     def _route_arn(self, event: Event) -> str:
         context = event["requestContext"]
         method, path = context["http"]["method"], context["http"]["path"]
         return arn("execute-api", self._region, f"{context['apiId']}/{context['stage']}/{method}{path}")
 
-    def _event(self, event: Event, route_arn: str, identity: tuple[str, ...]) -> bytes:
-        kept = {name: value for name, value in event.items() if name not in ("body", "isBase64Encoded", "version")}
+    def _event(self, call: Call, route_arn: str, identity: tuple[str, ...]) -> Event:
         if self._settings.payload_version == "1.0":
-            joined = ",".join(identity)
+            event, joined = call.v1(), ",".join(identity)
             named: Event = {"methodArn": route_arn, "identitySource": joined, "authorizationToken": joined}
-        else:
-            named = {"routeArn": route_arn, "identitySource": list(identity)}
-        return json.dumps({"version": self._settings.payload_version, "type": "REQUEST", **named, **kept}).encode()
+            kept = {name: {} if event[name] is None else event[name] for name in _V1_KEYS}
+            return {"version": "1.0", "type": "REQUEST", **named, **kept}
+        kept = {name: value for name, value in call.v2().items() if name not in ("body", "isBase64Encoded", "version")}
+        return {"version": "2.0", "type": "REQUEST", "routeArn": route_arn, "identitySource": list(identity), **kept}
 
+    def _is_usable(self, answer: Event) -> bool:
+        if not isinstance(answer.get("context") or {}, dict):
+            return False
+        if self._settings.simple_responses:
+            return isinstance(answer.get("isAuthorized"), bool)
+        return (
+            isinstance(answer.get("principalId"), str)
+            and iam_policy.effect(answer.get("policyDocument"), "") is not None
+        )
 
-def _parsed(payload: bytes) -> Event:
-    """The function's answer; an empty one, which allows nobody, for what is not an object."""
-    try:
-        answer = json.loads(payload)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _allowed(answer: Event, route_arn: str, *, simple: bool) -> bool | None:
-    """Whether an authorizer's answer allows the request; None for a malformed answer."""
-    if not isinstance(answer.get("context") or {}, dict):
-        return None
-    if simple:
-        verdict: Any = answer.get("isAuthorized")
-        return verdict if isinstance(verdict, bool) else None
-    if not isinstance(answer.get("principalId"), str):
-        return None
-    return iam_policy.allows(answer.get("policyDocument"), route_arn)
+    def _allows(self, answer: Event, route_arn: str) -> bool:
+        if self._settings.simple_responses:
+            return answer["isAuthorized"] is True
+        return iam_policy.effect(answer["policyDocument"], route_arn) == "Allow"

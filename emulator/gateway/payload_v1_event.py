@@ -55,7 +55,9 @@ def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict
     event = rest_api(request, request.path, route, parameters, payload_v2_event.STAGE)
     context = event["requestContext"]
     context["path"] = request.path
-    context["resourceId"] = context["resourcePath"] = event["resource"] = route.key
+    context["identity"]["cognitoAmr"] = None
+    context["resourceId"] = route.key
+    context["resourcePath"] = event["resource"] = "$default" if route.path == "*" else route.path
     return {"version": "1.0", **event}
 
 

@@ -22,7 +22,7 @@ class Response:
     """What the console adds to the request's line."""
 
 
-def error_response(status: int, message: str, note: str = "") -> Response:
+def error_response(status: int, message: str | None, note: str = "") -> Response:
     """An error of the gateway itself: `{"message": ...}`; the note is shown only on the console."""
     return Response(status, json.dumps({"message": message}, separators=(",", ":")).encode(), [JSON_TYPE], note)
 

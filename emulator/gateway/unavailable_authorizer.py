@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from emulator.gateway.verdicts import Event, Verdict, forbidden
-from emulator.manifest.model import Route
+from emulator.gateway import rest_errors
+from emulator.gateway.call import Call
+from emulator.gateway.verdicts import Verdict, forbidden
 
 
 class UnavailableAuthorizer:
     """Lets nobody pass."""
 
     def __init__(self, reason: str) -> None:
-        self._reason = reason
+        self._note = f"the authorizer cannot be asked here: {reason}"
 
-    async def ask(self, _: Route, __: Event) -> Verdict:
+    async def ask(self, call: Call) -> Verdict:
         """403, with the reason in the console."""
-        return forbidden(f"the authorizer cannot be asked here: {self._reason}")
+        if call.route.kind == "http":
+            return rest_errors.denied(self._note, explicitly=False)
+        return forbidden(self._note)

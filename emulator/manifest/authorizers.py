@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from emulator.manifest import known_keys
+from emulator.manifest import known_keys, rest_authorizers
 from emulator.manifest.model import (
     ApiKind,
     Authorizer,
@@ -44,7 +45,18 @@ def read(name: str, section: Section, functions: Mapping[str, Function], left_ou
     return JwtAuthorizer(name, issuer, audience, sources or DEFAULT_IDENTITY)
 
 
-def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Authorizer]) -> Authorizer:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the authorizer of a route may name."""
+
+    functions: Mapping[str, Function]
+    left_out: Mapping[str, str]
+    """Of functions that do not run here: why."""
+    authorizers: Mapping[str, Authorizer]
+    """Those of `provider.httpApi.authorizers`."""
+
+
+def of_route(section: Section, kind: ApiKind, route: str, known: Known) -> Authorizer:
     """The authorizer of a route. One that cannot be asked here refuses everybody, and a warning says so."""
     value = section.data["authorizer"]
     settings = value if isinstance(value, dict) else {"name": value}
@@ -54,12 +66,22 @@ def of_route(section: Section, kind: ApiKind, route: str, named: Mapping[str, Au
     if IAM in (str(settings.get("type") or "").lower(), str(name or "").lower()):
         section.warn(f"{route}: a request needs a SigV4 signature, which is not checked here", "authorizer")
         return IamAuthorizer(IAM)
-    if kind == "httpApi" and "id" not in settings:
-        if not isinstance(name, str) or name not in named:
-            raise section.error(f"the authorizer {name!r} is not among provider.httpApi.authorizers", "authorizer")
-        return named[name]
     own = f"{section.where.name}.authorizer"
-    return _unavailable(own, section, "it is not emulated", "authorizer", prefix=f"{route}: ")
+    try:
+        if kind == "http":
+            return rest_authorizers.read(section, known.functions, known.left_out)
+        return _named(section, settings, known)
+    except rest_authorizers.UnavailableError as reason:
+        return _unavailable(own, section, str(reason), "authorizer", prefix=f"{route}: ")
+
+
+def _named(section: Section, settings: dict[str, Any], known: Known) -> Authorizer:
+    name = settings.get("name")
+    if "id" in settings:
+        raise rest_authorizers.UnavailableError("it is not part of this manifest")
+    if not isinstance(name, str) or name not in known.authorizers:
+        raise section.error(f"the authorizer {name!r} is not among provider.httpApi.authorizers", "authorizer")
+    return known.authorizers[name]
 
 
 def scopes(value: Any) -> tuple[str, ...]:

@@ -116,6 +116,31 @@ class JwtAuthorizer:
 
 
 @dataclass(frozen=True, slots=True)
+class RestAuthorizer:
+    """A Lambda authorizer of a REST API: its function gets a token (TOKEN) or the whole request (REQUEST)."""
+
+    name: str
+    function: Function
+    type: Literal["TOKEN", "REQUEST"]
+    identity_source: tuple[str, ...]
+    validation: str | None
+    """A regular expression that a token must match as a whole."""
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class CognitoAuthorizer:
+    """A Cognito user pool that issues the tokens of a REST API's callers."""
+
+    name: str
+    region: str
+    pool: str
+    identity_source: str
+    validation: str | None
+    """A regular expression that a token's `aud` must match as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class IamAuthorizer:
     """IAM authorization: a request must have a SigV4 signature, which is not checked here."""
 
@@ -130,7 +155,9 @@ class UnavailableAuthorizer:
     reason: str
 
 
-Authorizer = RequestAuthorizer | JwtAuthorizer | IamAuthorizer | UnavailableAuthorizer
+Authorizer = (
+    RequestAuthorizer | JwtAuthorizer | RestAuthorizer | CognitoAuthorizer | IamAuthorizer | UnavailableAuthorizer
+)
 
 
 @dataclass(frozen=True, slots=True)

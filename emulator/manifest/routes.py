@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from emulator.manifest import authorizers, known_keys, route_paths
@@ -17,9 +16,10 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
 class Routes:
     """Reads the routes of a manifest, one for each event."""
 
-    def __init__(self, named: Mapping[str, Authorizer]) -> None:
+    def __init__(self, known: authorizers.Known) -> None:
         self.routes: list[Route] = []
-        self.authorizers: dict[str, Authorizer] = dict(named)
+        self.authorizers: dict[str, Authorizer] = dict(known.authorizers)
+        self._known = known
 
     def read(self, function: Function, section: Section, settings: Any, kind: ApiKind, payload: str) -> None:
         """One event: the short form `GET /path`, or an object."""
@@ -47,7 +47,7 @@ class Routes:
     def _authorizer(self, section: Section, kind: ApiKind, route: str) -> Authorizer | None:
         if section.data.get("authorizer") is None:
             return None
-        found = authorizers.of_route(section, kind, route, self.authorizers)
+        found = authorizers.of_route(section, kind, route, self._known)
         self.authorizers[found.name] = found
         return found
 

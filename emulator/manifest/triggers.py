@@ -20,7 +20,7 @@ class Triggers:
         self.resolver = resolver
         self.functions = functions
         self.api = provider.inside("httpApi")
-        self.routes = Routes({})
+        self.routes = self._routes({})
         self.schedules: list[Schedule] = []
         self.urls: list[FunctionUrl] = []
         self.cors: Cors | None = None
@@ -28,11 +28,14 @@ class Triggers:
     def read(self) -> None:
         """Fill the lists; the first event that is wrong raises a ManifestError."""
         self.api.check(known_keys.HTTP_API_SETTINGS)
-        self.routes = Routes({name: self._authorizer(name) for name in self.api.inside("authorizers").data})
+        self.routes = self._routes({name: self._authorizer(name) for name in self.api.inside("authorizers").data})
         payload = _payload(self.api, "2.0")
         for function in self.functions.known.values():
             self._events(function, payload)
         self.cors = cors.read(self.api, "cors", self._cors_methods())
+
+    def _routes(self, named: dict[str, Authorizer]) -> Routes:
+        return Routes(authorizers.Known(self.functions.known, self.functions.left_out, named))
 
     def _authorizer(self, name: str) -> Authorizer:
         section = self.api.inside("authorizers", name)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from emulator.gateway import expiring_cache
 from emulator.gateway.expiring_cache import ExpiringCache
 from tests.emulator.harness import ROOT, Emulator, running, write_service
+from tests.emulator.issuer import publishing
 
 MANIFEST = """
 service: guarded
@@ -44,6 +43,7 @@ provider:
         identitySource: $request.header.Authorization
         enableSimpleResponses: true
         resultTtlInSeconds: 60
+      old: {type: request, functionName: guard, payloadVersion: '1.0', identitySource: $request.header.Authorization}
       token: {issuerUrl: "${env:ISSUER}", audience: [school, other], identitySource: $request.header.Authorization}
 functions:
   guard: {handler: app.guard, timeout: 1}
@@ -54,7 +54,14 @@ functions:
       - httpApi: {method: GET, path: /policy, authorizer: {name: policy}}
       - httpApi: {method: GET, path: /kept, authorizer: {name: kept}}
       - httpApi: {method: POST, path: /token, authorizer: {name: token}}
+      - httpApi: {method: GET, path: "/old/{room}", authorizer: {name: old}}
       - httpApi: {method: GET, path: /scoped, authorizer: {name: token, scopes: [teach, learn]}}
+  flat:
+    handler: app.flat
+    httpApi: {payload: '1.0'}
+    events:
+      - httpApi: {method: GET, path: /flat/context, authorizer: {name: policy}}
+      - httpApi: {method: GET, path: /flat/claims, authorizer: {name: token}}
 """
 APP = """
 import json, time
@@ -62,35 +69,20 @@ calls = 0
 def guard(event, context):
     global calls
     calls += 1
-    order = json.loads(event["headers"]["authorization"])
+    order = json.loads(event["headers"].get("authorization") or event["headers"]["Authorization"])
     if order == "raise":
         raise RuntimeError("cannot tell")
     if order == "sleep":
         time.sleep(3)
-    text = json.dumps(order).replace("ARN", event["routeArn"])
+    text = json.dumps(order).replace("ARN", event.get("routeArn") or event["methodArn"])
     return {**json.loads(text), "context": {"calls": calls, "event": event}} if isinstance(order, dict) else order
+def flat(event, context):
+    return {"statusCode": 200, "body": json.dumps(event["requestContext"]["authorizer"])}
 def echo(event, context):
     return {"authorizer": event["requestContext"]["authorizer"], "body": event.get("body")}
 """
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-class Issuer(http.server.BaseHTTPRequestHandler):
-    """Publishes keys, as identity providers do; most of these are of no use here."""
-
-    document: dict[str, Any] = {}  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        """Both documents in one: where the keys are, and the keys."""
-        body = json.dumps(self.document).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -100,24 +92,18 @@ def key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="module")
 def issuer(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-        keys = [
-            {**public, "use": "sig"},
-            {"kid": "malformed", "kty": "RSA", "n": 5},
-            "no key",
-            {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key())), "kid": "curve"},
-            {**public, "kid": "encryption", "use": "enc"},
-            {**public, "kid": "pinned", "alg": "RS512"},
-            {**public, "kid": "one", "use": "sig"},
-        ]
-        Issuer.document = {"jwks_uri": f"{url}/keys", "keys": keys}
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    keys = [
+        {**public, "use": "sig"},
+        {"kid": "malformed", "kty": "RSA", "n": 5},
+        "no key",
+        {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key())), "kid": "curve"},
+        {**public, "kid": "encryption", "use": "enc"},
+        {**public, "kid": "pinned", "alg": "RS512"},
+        {**public, "kid": "one", "use": "sig"},
+    ]
+    with publishing(keys) as url:
         yield url
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +182,58 @@ def test_an_answer_is_remembered_only_when_the_manifest_says_so(guarded: Emulato
     assert calls[0] + 1 == calls[1]
 
 
+def test_a_malformed_answer_is_never_remembered(guarded: Emulator) -> None:
+    order = {"isAuthorized": "yes", "which": "malformed"}
+    before = ask(guarded, "/simple/a", {"isAuthorized": True}).json["authorizer"]["lambda"]["calls"]
+    assert [ask(guarded, "/kept", order).status for _ in range(2)] == [500, 500]
+    after = ask(guarded, "/simple/a", {"isAuthorized": True}).json["authorizer"]["lambda"]["calls"]
+    assert after == before + 3
+
+
+@pytest.mark.parametrize("extra", [{"Condition": {}}, {"NotAction": "*"}, {"Principal": "*"}])
+def test_a_statement_with_what_is_not_emulated_allows_nothing(guarded: Emulator, extra: dict[str, Any]) -> None:
+    order = policy("Allow", "*")
+    order["policyDocument"]["Statement"][0] |= extra
+    assert ask(guarded, "/policy?room=1", order).status == 403
+
+
+def test_an_authorizer_of_format_1_0_gets_the_event_of_that_format(guarded: Emulator) -> None:
+    order = policy("Allow", "*")
+    event = ask(guarded, "/old/a%20b?x=1&x=2", order).json["authorizer"]["lambda"]["event"]
+    headers, context = event.pop("headers"), event.pop("requestContext")
+    assert headers["Authorization"] == json.dumps(order)
+    assert context["identity"]["sourceIp"] == "127.0.0.1"
+    assert (context["resourceId"], context["resourcePath"]) == ("GET /old/{room}", "/old/{room}")
+    assert event == {
+        "version": "1.0",
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:local/$default/GET/old/a b",
+        "identitySource": json.dumps(order),
+        "authorizationToken": json.dumps(order),
+        "resource": "/old/{room}",
+        "path": "/old/a b",
+        "httpMethod": "GET",
+        "queryStringParameters": {"x": "2"},
+        "pathParameters": {"room": "a b"},
+        "stageVariables": {},
+    }
+
+
+def test_a_function_of_format_1_0_has_the_context_beside_the_principal(guarded: Emulator) -> None:
+    found = ask(guarded, "/flat/context?room=1", policy("Allow", "*")).json
+    assert found["principalId"] == "pupil"
+    assert found["calls"] > 0
+    assert found["integrationLatency"] >= 0
+
+
+def test_a_function_of_format_1_0_has_the_claims_without_jwt_around_them(
+    guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey
+) -> None:
+    token = jwt.encode(claims(issuer), key, "RS256", {"kid": "one"})
+    found = guarded.get("/flat/claims", bearer(token)).json
+    assert (found["claims"]["sub"], found["scopes"]) == ("7", None)
+
+
 def claims(issuer: str, **changes: Any) -> dict[str, Any]:
     now = int(time.time())
     usual = {"iss": issuer, "aud": "school", "exp": now + 60, "nbf": now - 60, "iat": now - 60, "sub": "7"}
@@ -209,15 +247,19 @@ def bearer(token: str) -> tuple[str, str]:
 def test_a_good_token_gets_in_and_its_claims_arrive_as_strings(
     guarded: Emulator, issuer: str, key: rsa.RSAPrivateKey
 ) -> None:
-    told = claims(issuer, aud=["x", "other"], admin=True, groups=["a", "b"], level=3)
+    school = {"rooms": [1, 2.5], "city": "Bern", "closed": None}
+    told = claims(issuer, aud=["x", "other"], admin=True, groups=["a", "b"], level=3, school=school)
+    told["nothing"] = None
     token = jwt.encode(told, key, "RS256", {"kid": "one"})
     answer = guarded.request("POST", "/token", b"hello", [bearer(token)])
     assert answer.status == 200
     found = answer.json["authorizer"]["jwt"]
     assert found["scopes"] is None
     expected = {"sub": "7", "admin": "true", "groups": "[a b]", "level": "3", "aud": "[x other]", "iss": issuer}
+    expected["school"] = "map[city:Bern closed:<nil> rooms:[1 2.5]]"
     assert {name: found["claims"][name] for name in expected} == expected
     assert found["claims"]["exp"] == str(told["exp"])
+    assert "nothing" not in found["claims"]
     assert answer.json["body"] == "hello"
 
 

@@ -188,7 +188,7 @@ def test_an_iam_authorizer_loads_with_a_warning(tmp_path: Path) -> None:
     "event",
     [
         "httpApi: {method: GET, path: /, authorizer: {id: abc}}",
-        "http: {method: GET, path: /, authorizer: one}",
+        "http: {method: GET, path: /, authorizer: {arn: {Ref: Pool}, type: COGNITO_USER_POOLS, name: p}}",
         "http: {method: GET, path: /, authorizer: {arn: 'arn:aws:lambda:r:1:function:f'}}",
         "http: {method: GET, path: /, authorizer: {type: COGNITO_USER_POOLS, authorizerId: {Ref: A}}}",
     ],

@@ -30,7 +30,7 @@ functions:
     handler: app.echo
     events:
       - httpApi: {path: /closed, method: GET, authorizer: far}
-      - http: {path: /closed, method: get, authorizer: new}
+      - http: {path: /closed, method: get, authorizer: {arn: "arn:aws:lambda:r:1:function:f"}}
 """
 APP = """
 import json

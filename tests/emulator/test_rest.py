@@ -155,5 +155,6 @@ def test_an_http_api_may_ask_for_the_old_format(tmp_path_factory: pytest.TempPat
     manifest = manifest.replace("path: /pets/{id}", "path: '/pets/{id}'")
     with running(write_service(tmp_path_factory.mktemp("older") / "service", manifest, app=APP)) as started:
         event = json.loads(started.get("/pets/a%20b").body)
-    assert (event["version"], event["path"], event["resource"]) == ("1.0", "/pets/a b", "GET /pets/{id}")
+    assert (event["version"], event["path"], event["resource"]) == ("1.0", "/pets/a b", "/pets/{id}")
+    assert event["requestContext"]["resourceId"] == "GET /pets/{id}"
     assert event["requestContext"]["stage"] == "$default"

@@ -1,0 +1,30 @@
+"""The errors that a REST API answers itself: each has a message and the name of its kind."""
+
+from __future__ import annotations
+
+from emulator.gateway.response import Response, error_response
+
+DENIED = "User is not authorized to access this resource"
+
+
+def error(status: int, message: str | None, kind: str, note: str = "") -> Response:
+    """An error; the note goes to the console alone."""
+    response = error_response(status, message, note)
+    response.headers.append((b"x-amzn-errortype", kind.encode()))
+    return response
+
+
+def unauthorized(note: str, message: str = "Unauthorized") -> Response:
+    """401: the request does not say who calls, or its token is not accepted."""
+    return error(401, message, "UnauthorizedException", note)
+
+
+def denied(note: str, *, explicitly: bool) -> Response:
+    """403: an authorizer's policy does not allow the call, or denies it by a statement."""
+    message = f"{DENIED} with an explicit deny" if explicitly else DENIED
+    return error(403, message, "AccessDeniedException", note)
+
+
+def authorizer_failed(note: str) -> Response:
+    """500: an authorizer raised, or what it answered is malformed. REST APIs give no message."""
+    return error(500, None, "AuthorizerConfigurationException", note)
