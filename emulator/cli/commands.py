@@ -76,7 +76,9 @@ def invoke(
 
 def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
     """List the routes of a manifest: method, path, function, timeout."""
-    service = options.loaded(Source(manifest, stage, param))
+    service = options.described(Source(manifest, stage, param))
+    if not service.routes:
+        options.warn(f"{service.path}: no function has an httpApi or http event, so there are no routes")
     console.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
 
 
@@ -112,7 +114,7 @@ def schedules(run: Run = None, port: Port = 8080) -> None:
 
 def describe(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
     """Print an OpenAPI 3.1 document of a manifest's routes."""
-    service = options.loaded(Source(manifest, stage, param))
+    service = options.described(Source(manifest, stage, param))
     console.write(json.dumps(openapi.document(service), indent=2) + "\n")
 
 

@@ -55,6 +55,14 @@ def warn(message: str) -> None:
     print(f"warning: {visible(message)}", file=sys.stderr)
 
 
+def described(source: Source) -> Manifest:
+    """The manifest, for a command that describes it: its warnings are printed."""
+    manifest = loaded(source)
+    for warning in manifest.warnings:
+        warn(warning)
+    return manifest
+
+
 def loaded(source: Source) -> Manifest:
     """The manifest; one that cannot be read ends the command with its error."""
     try:

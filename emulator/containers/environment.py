@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.full_name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{today}/[$LATEST]{uuid.uuid4().hex}",
         "AWS_REGION": function.region,
-        "LAMBDA_TASK_ROOT": str(manifest.folder),
+        "LAMBDA_TASK_ROOT": str(manifest.root(function)),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "_HANDLER": function.handler,
@@ -76,7 +76,27 @@ def complete(function: Function, manifest: Manifest, extra: Mapping[str, str]) -
     # PYTHONUTF8: en_US.UTF-8 need not be installed here, as it is on Lambda.
     fixed = {"PYTHONUTF8": "1"}
     found = {**host, **fixed, **of_lambda(function, manifest), **function.environment, **extra}
-    if function.import_paths:
-        own = [found["PYTHONPATH"]] if found.get("PYTHONPATH") else []
-        found["PYTHONPATH"] = os.pathsep.join([*own, *function.import_paths])
+    if paths := import_path(function, manifest, found.get("PYTHONPATH", "")):
+        found["PYTHONPATH"] = os.pathsep.join(paths)
     return found
+
+
+def import_path(function: Function, manifest: Manifest, own: str) -> list[str]:
+    """The folders after the function's root on its import path, in Lambda's order.
+
+    `own` is the PYTHONPATH that the function is given: /var/task in it means the function's root, /opt its layers.
+    """
+    layers = function.layers[::-1]
+    version = function.runtime.removeprefix("python")
+    paths = [f"{layer}/python/lib/python{version}/site-packages" for layer in layers]
+    paths += [f"{layer}/python" for layer in layers]
+    for path in filter(None, own.split(os.pathsep)):
+        paths += _on_this_machine(path, str(manifest.root(function)), layers)
+    return [*paths, *function.import_paths]
+
+
+def _on_this_machine(path: str, root: str, layers: Sequence[str]) -> list[str]:
+    for deployed, folders in (("/var/task", [root]), ("/opt", layers)):
+        if path == deployed or path.startswith(f"{deployed}/"):
+            return [folder + path.removeprefix(deployed) for folder in folders]
+    return [path]

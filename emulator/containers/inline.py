@@ -11,13 +11,13 @@ import contextlib
 import json
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
 from emulator.containers.capture import Buffers
+from emulator.containers.import_path import ImportPath
 from emulator.manifest.model import Function, Manifest
 from emulator.runtime import handlers
 from emulator.runtime.answers import Answer
@@ -81,17 +81,14 @@ class InlineContainers:
         self.loading = threading.Lock()
         self.replaced: dict[str, str | None] = {}
         """The values that variables of this process had before the manifest's; None for those that were not set."""
+        self.imports = ImportPath()
         self.printed = Buffers()
         self.memory = Memory()
 
     async def start(self) -> None:
         """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
         self.printed.install()
-        root = str(self.manifest.folder)
-        os.chdir(root)
-        if root not in sys.path:
-            sys.path.insert(0, root)
-        self._add_import_paths()
+        os.chdir(self.manifest.folder)
         self._set_environment()
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
@@ -118,17 +115,12 @@ class InlineContainers:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
         self.manifest = manifest
         self.loaded.clear()
-        self._add_import_paths()
         self._set_environment()
 
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
         self.threads.stop()
         self.printed.uninstall()
-
-    def _add_import_paths(self) -> None:
-        for function in self.manifest.functions.values():
-            sys.path.extend(path for path in function.import_paths if path not in sys.path)
 
     def _set_environment(self) -> None:
         """Put the variables of every function in place of those of the manifest before."""
@@ -196,6 +188,7 @@ class InlineContainers:
     def _load(self, function: Function) -> Loaded:
         with self.loading:  # of two first requests one imports, and the other waits
             if (found := self.loaded.get(function)) is None:
+                self.imports.prepare(function, self.manifest, self.extra)
                 found = handlers.load(function.handler), environment.of_lambda(function, self.manifest)
                 self.loaded[function] = found
         return found

@@ -75,7 +75,7 @@ class WorkerContainers:
 
     async def _start(self, container: Container) -> None:
         environ = environment.complete(container.function, self.manifest, self.settings.extra)
-        await container.start(self.settings.python, environ, str(self.manifest.folder))
+        await container.start(self.settings.python, environ, str(self.manifest.root(container.function)))
 
     def _evict(self) -> None:
         before = asyncio.get_running_loop().time() - self.settings.idle_seconds

@@ -7,9 +7,10 @@ from typing import Any
 
 from emulator.manifest import environment, known_keys, scalars
 from emulator.manifest.document import Where
+from emulator.manifest.layers import Layers
 from emulator.manifest.model import Function
 from emulator.manifest.resolver import Resolver
-from emulator.manifest.section import Section
+from emulator.manifest.section import Section, shown
 
 DEFAULT_TIMEOUT = 6
 DEFAULT_MEMORY = 1024
@@ -32,6 +33,8 @@ class Functions:
         region = scalars.spelled(resolver.text("${aws:region}", Where(resolver.manifest, ("provider", "region"))))
         self.region = provider.string("region", region)
         self.environment = environment.read(provider)
+        self.layers = Layers(resolver)
+        self.individually = Section.at(resolver, "package").data.get("individually") is True
         self.known: dict[str, Function] = {}
         self.left_out: dict[str, str] = {}
         """Why a function does not run here, by its name."""
@@ -67,6 +70,8 @@ class Functions:
             runtime=self._runtime(section) or DEFAULT_RUNTIME,
             line=section.where.line,
             import_paths=(str(WSGI_FOLDER),) if handler == WSGI_HANDLER else (),
+            layers=self.layers.of(section, provider),
+            module=self._module(section),
         )
 
     def _obstacle(self, section: Section) -> str | None:
@@ -93,6 +98,18 @@ class Functions:
                 f"must name a module and a function in it, as in app.handler, not {handler[:100]!r}", "handler"
             )
         return handler
+
+    def _module(self, section: Section) -> str:
+        """The plugin serverless-python-requirements moves this folder to the root of a function's own package."""
+        module = section.string("module", ".")
+        if module == ".":
+            return module
+        if not self.individually:
+            section.warn("module has an effect only with package.individually: true", "module")
+            return "."
+        if not (self.resolver.manifest.path.parent / module).is_dir():
+            raise section.error(f"there is no folder {shown(module)}", "module")
+        return module
 
     def _wsgi_environment(self, variables: dict[str, str]) -> dict[str, str]:
         wsgi = Section.at(self.resolver, "custom").inside("wsgi")

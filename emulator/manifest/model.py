@@ -38,7 +38,11 @@ class Function:
     runtime: str
     line: int
     import_paths: tuple[str, ...] = ()
-    """Folders on the import path besides the project's own."""
+    """Folders on the import path besides the project's own and the layers'."""
+    layers: tuple[str, ...] = ()
+    """The folders of its layers: what is in them is under /opt when deployed; of two files the later layer's counts."""
+    module: str = "."
+    """The folder of the project that is deployed as the function's root."""
 
     @property
     def arn(self) -> str:
@@ -202,8 +206,12 @@ class Manifest:
 
     @property
     def folder(self) -> Path:
-        """The folder in which the handlers' modules are found."""
+        """Where the manifest is."""
         return self.path.parent
+
+    def root(self, function: Function) -> Path:
+        """The folder that is /var/task when deployed: where a function runs, and its handler's module path begins."""
+        return self.folder / function.module
 
     def function(self, name: str) -> Function | None:
         """A function by its short name, full name, ARN or partial ARN, with or without a qualifier.
