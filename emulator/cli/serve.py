@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterable
 
 from emulator.cli import options
 from emulator.containers.workers import Settings
 from emulator.gateway.gateway import Gateway
 from emulator.manifest.loader import Source
+from emulator.manifest.model import Manifest
 from emulator.server.access import is_loopback
 from emulator.server.app import Application
 from emulator.server.http_server import PortTakenError, Server, listen
@@ -36,13 +39,34 @@ def serve_until_stopped(
         listener = listen(host, port)
     except PortTakenError as error:
         options.refuse(str(error))
+    _warn(manifest, host)
+    url_listeners = {url.function.name: _listen_near(host, port) for url in manifest.urls}
+    addresses = {name: _address(host, one) for name, one in url_listeners.items()}
+    text = console.banner(manifest, _address(host, listener), runtime.value, addresses)
+    screen = Console()
+    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
+    url_ports = {one.getsockname()[1]: name for name, one in url_listeners.items()}
+    application = Application(project, Gateway(project, url_ports), (host, *allow_hosts))
+    Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
+        [listener, *url_listeners.values()]
+    )
+
+
+def _warn(manifest: Manifest, host: str) -> None:
     for warning in manifest.warnings:
         options.warn(warning)
     if not is_loopback(host):
         options.warn(f"listening on {host}: whoever reaches this machine can call every function")
+
+
+def _listen_near(host: str, port: int) -> socket.socket:
+    """A socket for a function URL: on the next free port after the emulator's own, or on any."""
+    for near in range(port + 1, port + 20) if port else ():
+        with contextlib.suppress(PortTakenError):
+            return listen(host, near)
+    return listen(host, 0)
+
+
+def _address(host: str, listener: socket.socket) -> str:
     shown = f"[{host}]" if ":" in host else host
-    text = console.banner(manifest, f"http://{shown}:{listener.getsockname()[1]}", runtime.value)
-    screen = Console()
-    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
-    application = Application(project, Gateway(project), (host, *allow_hosts))
-    Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run([listener])
+    return f"http://{shown}:{listener.getsockname()[1]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,6 +18,7 @@ from emulator.gateway import authorizers, callers
 from emulator.gateway.apis import Api, HttpApi, RestApi
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
+from emulator.gateway.function_url import FunctionUrlApi
 from emulator.gateway.request import HEADER_LIMIT, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
 from emulator.gateway.routing import Match
@@ -34,8 +36,10 @@ _encode = msgspec.json.Encoder().encode
 class Gateway:
     """Serves the HTTP API and the REST API of a project's current manifest."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, url_ports: Mapping[int, str] | None = None) -> None:
+        """`url_ports` has the function for each port that is the address of a function URL."""
         self._project = project
+        self._url_ports = url_ports or {}
         self._bodies = Bodies()
         self._calls = Tasks()
         self._take(project.manifest)
@@ -52,6 +56,10 @@ class Gateway:
         name = route.function.name if route else ""
         self._project.console.request(scope["method"], path, response.status, elapsed, name, response.note)
 
+    def is_function_url(self, scope: Scope) -> bool:
+        """Whether a request came to the address of a function URL."""
+        return bool(self._url_ports) and scope["server"][1] in self._url_ports
+
     def begin_stop(self) -> None:
         """The emulator is asked to stop: clients that are still sending a body have one more second."""
         self._bodies.shorten_deadlines()
@@ -61,6 +69,15 @@ class Gateway:
         self._authorizers = authorizers.of_manifest(manifest, self._project.functions)
         self._http: Api = HttpApi(manifest)
         self._rest = RestApi(manifest)
+        self._urls = {url.function.name: FunctionUrlApi(url) for url in manifest.urls}
+        for name in self._urls.keys() - set(self._url_ports.values()):
+            self._project.console.line(f"{name} has a function URL now: start the emulator again to serve it")
+
+    def _api(self, scope: Scope, path: str) -> Api | None:
+        """The API that a request is for, None if its function has no URL any more."""
+        if self.is_function_url(scope):
+            return self._urls.get(self._url_ports[scope["server"][1]])
+        return self._rest if self._rest.owns(path) else self._http
 
     async def _answer(self, scope: Scope, path: str, receive: Receive) -> tuple[Response, Route | None]:
         try:
@@ -71,7 +88,9 @@ class Gateway:
             self._take(manifest)
         if head_size(scope) > HEADER_LIMIT:
             return error_response(431, "Request Header Fields Too Large"), None
-        api = self._rest if self._rest.owns(path) else self._http
+        api = self._api(scope, path)
+        if api is None:
+            return error_response(404, "Not Found", "the function has no URL any more"), None
         method, headers = scope["method"], scope["headers"]
         if method == "OPTIONS" and (response := api.preflight(method, path, headers)):
             return response, None
@@ -97,7 +116,8 @@ class Gateway:
         if len(payload) > MAX_PAYLOAD:
             return too_large()
         response = api.answer(route, await self._invoke(route, request, payload, api.timeout))
-        response.headers.append((b"apigw-requestid", request.id.encode()))
+        name = b"x-amzn-requestid" if route.kind == "url" else b"apigw-requestid"
+        response.headers.append((name, request.id.encode()))
         return response
 
     async def _invoke(self, route: Route, request: Request, event: bytes, limit: float) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""Reads function URLs (`url`). They are checked, but not served."""
+"""Reads function URLs (`url`). Each function can have one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def read(function: Function, section: Section) -> FunctionUrl | None:
         raise settings.error("must be aws_iam", "authorizer")
     if mode not in MODES:
         raise settings.error(f"must be {' or '.join(MODES)}", "invokeMode")
-    section.warn(f"function URLs are not emulated; invoke {function.name} by name", "url")
+    if mode == "RESPONSE_STREAM":
+        settings.warn(f"responses are not streamed here: {function.name} answers when it has ended", "invokeMode")
+    if authorizer is not None:
+        settings.warn(f"{function.name}: a request needs a SigV4 signature, which is not checked here", "authorizer")
     return FunctionUrl(
         function=function,
         cors=cors.read(settings, "cors", ANY_METHOD),

@@ -11,7 +11,7 @@ from typing import Literal
 from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.inputs import Input
 
-ApiKind = Literal["httpApi", "http"]
+ApiKind = Literal["httpApi", "http", "url"]
 
 
 QUALIFIER = "$LATEST"

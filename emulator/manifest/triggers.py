@@ -7,7 +7,7 @@ from typing import Any
 from emulator.manifest import authorizers, cors, function_urls, known_keys, schedule_events
 from emulator.manifest.document import Place
 from emulator.manifest.functions import Functions
-from emulator.manifest.model import Authorizer, Cors, Function, FunctionUrl, Schedule
+from emulator.manifest.model import Authorizer, Cors, Function, FunctionUrl, IamAuthorizer, Schedule
 from emulator.manifest.resolver import Resolver
 from emulator.manifest.routes import METHODS, Routes
 from emulator.manifest.section import Section, lookup, shown
@@ -47,6 +47,8 @@ class Triggers:
         settings.check(known_keys.FUNCTION_HTTP_API)
         if (url := function_urls.read(function, section)) is not None:
             self.urls.append(url)
+            if url.signed:
+                self.routes.authorizers.setdefault(authorizers.IAM, IamAuthorizer(authorizers.IAM))
         place = ("functions", function.name, "events")
         events = lookup(self.resolver, place)
         if events is None:

@@ -47,7 +47,7 @@ class Application:
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and not scope["path"].startswith(OWN):
+        if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self.gateway.is_function_url(scope)):
             return self.gateway(scope, receive, send)
         if scope["type"] != "lifespan" and (reason := self.access.refusal(Headers(scope=scope))):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from emulator.manifest.model import Manifest, Route
 
@@ -109,21 +109,22 @@ def _write(text: str) -> None:
         pass
 
 
-def banner(manifest: Manifest, url: str, runtime: str) -> str:
-    """The text that is printed when the emulator serves."""
+def banner(manifest: Manifest, url: str, runtime: str, function_urls: Mapping[str, str]) -> str:
+    """The text that is printed when the emulator serves; `function_urls` has an address by a function's name."""
     count = len(manifest.functions)
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
     schedules = [
         f"{schedule.times}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
         for schedule in manifest.schedules
     ]
-    lines = [*route_lines(manifest.routes, manifest.stage), *schedules]
+    urls = [f"URL  {address}  {name}" for name, address in function_urls.items()]
+    lines = [*route_lines(manifest.routes, manifest.stage), *urls, *schedules]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
 def route_lines(routes: Iterable[Route], stage: str) -> list[str]:
     """Routes in columns: method, path, function, timeout."""
-    prefixes = {"httpApi": "", "http": f"/{stage}"}
+    prefixes = {"httpApi": "", "http": f"/{stage}", "url": ""}
     rows = [
         (route.method, f"{prefixes[route.kind]}{route.path}", route.function.name, f"{route.function.timeout} s")
         for route in routes
