@@ -35,15 +35,18 @@ def value_of(outcome: Outcome) -> Any:
     return value
 
 
-def response_of(result: dict[str, Any]) -> Response:
-    """The response that `statusCode`, `headers`, `body` and `isBase64Encoded` describe, or a MalformedError."""
+def response_of(result: dict[str, Any], *, decode: bool = True) -> Response:
+    """The response that `statusCode`, `headers`, `body` and `isBase64Encoded` describe, or a MalformedError.
+
+    Without `decode`, a body that is marked as base64 is sent as the text that it is.
+    """
     status = _status(result["statusCode"])
     given = result.get("headers") or {}
     if not isinstance(given, dict):
         raise MalformedError("headers is not an object")
     named = ((name.lower(), value) for name, value in given.items())
     headers = [(header_name(name), header_value(name, value)) for name, value in named if name not in _HOP_BY_HOP]
-    body = _body(result)
+    body = _body(result, decode=decode)
     if body and all(name != b"content-type" for name, _ in headers):
         headers.append(TEXT_TYPE)
     return Response(status, b"" if status in (204, 304) else body, headers)
@@ -88,13 +91,13 @@ def _status(value: Any) -> int:
     return value
 
 
-def _body(value: dict[str, Any]) -> bytes:
+def _body(value: dict[str, Any], *, decode: bool) -> bytes:
     body = value.get("body")
     if body is None:
         return b""
     if not isinstance(body, (str, bytes)):
         raise MalformedError("body is not a string")
-    if value.get("isBase64Encoded") is not True:
+    if not decode or value.get("isBase64Encoded") is not True:
         return body if isinstance(body, bytes) else body.encode()
     try:
         return base64.b64decode(body, validate=True)

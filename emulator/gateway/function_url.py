@@ -19,6 +19,7 @@ class FunctionUrlApi:
 
     timeout = 900.0
     """Seconds. Lambda's longest: a URL has no time limit of its own."""
+    id_header = b"x-amzn-requestid"
 
     def __init__(self, url: FunctionUrl) -> None:
         self._cors = url.cors
@@ -52,7 +53,7 @@ class FunctionUrlApi:
         }
         return event
 
-    def answer(self, _: Route, outcome: Outcome | None) -> Response:
+    def answer(self, _: Request, __: Route, outcome: Outcome | None) -> Response:
         """As an HTTP API in format 2.0, but a failed function is a 502."""
         if outcome is None:
             return _failed("timed out")

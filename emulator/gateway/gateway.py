@@ -15,12 +15,13 @@ from starlette.types import Receive, Scope, Send
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
 from emulator.gateway import authorizers, callers
-from emulator.gateway.apis import Api, HttpApi, RestApi
+from emulator.gateway.apis import Api, HttpApi
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
 from emulator.gateway.request import HEADER_LIMIT, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
+from emulator.gateway.rest_api import RestApi
 from emulator.gateway.routing import Match
 from emulator.manifest.document import ManifestError
 from emulator.manifest.model import Manifest, Route
@@ -115,9 +116,8 @@ class Gateway:
         payload = _encode(event)
         if len(payload) > MAX_PAYLOAD:
             return too_large()
-        response = api.answer(route, await self._invoke(route, request, payload, api.timeout))
-        name = b"x-amzn-requestid" if route.kind == "url" else b"apigw-requestid"
-        response.headers.append((name, request.id.encode()))
+        response = api.answer(request, route, await self._invoke(route, request, payload, api.timeout))
+        response.headers.append((api.id_header, request.id.encode()))
         return response
 
     async def _invoke(self, route: Route, request: Request, event: bytes, limit: float) -> Outcome | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_plus
 
-from emulator.gateway import payload_v2_event
+from emulator.gateway import media_types, payload_v2_event
 from emulator.gateway.request import Request, body_text
 from emulator.manifest.account import ACCOUNT_ID
 from emulator.manifest.model import Route
@@ -26,11 +28,39 @@ _EMPTY_IDENTITY = (
 )
 
 
-def rest_api(request: Request, path: str, route: Route, parameters: dict[str, str], stage: str) -> dict[str, Any]:
-    """The event of a REST API; what is empty is null, and `path` is as it was sent, without the stage."""
+def rest_api(
+    request: Request, path: str, route: Route, parameters: dict[str, str], stage: str, binary_types: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The event of a REST API; what is empty is null, and `path` is as it was sent, without the stage.
+
+    A body is text, as UTF-8, unless its type is one of the API's `binary_types`.
+    """
+    event = _event(request, path, route, parameters, stage)
+    if request.body and media_types.matches(request.header(b"content-type") or "application/json", binary_types):
+        event["body"], event["isBase64Encoded"] = base64.b64encode(request.body).decode(), True
+    elif request.body:
+        event["body"] = request.body.decode(errors="replace")
+    return event
+
+
+def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
+    """The same from an HTTP API whose payload is set to 1.0."""
+    event = _event(request, request.path, route, parameters, payload_v2_event.STAGE)
+    context = event["requestContext"]
+    context["path"] = request.path
+    context["identity"]["cognitoAmr"] = None
+    context["resourceId"] = route.key
+    context["resourcePath"] = event["resource"] = "$default" if route.path == "*" else route.path
+    if request.body:
+        event["body"], event["isBase64Encoded"] = body_text(request.body, request.header(b"content-type"))
+    return {"version": "1.0", **event}
+
+
+def _event(request: Request, path: str, route: Route, parameters: dict[str, str], stage: str) -> dict[str, Any]:
+    """The event of a request without its body."""
     headers = _headers(request)
     query = _query(request.query)
-    event: dict[str, Any] = {
+    return {
         "resource": route.path,
         "path": path,
         "httpMethod": request.method,
@@ -44,33 +74,22 @@ def rest_api(request: Request, path: str, route: Route, parameters: dict[str, st
         "body": None,
         "isBase64Encoded": False,
     }
-    if request.body:
-        content_type = (headers.get("Content-Type") or [""])[-1]
-        event["body"], event["isBase64Encoded"] = body_text(request.body, content_type)
-    return event
-
-
-def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
-    """The same from an HTTP API whose payload is set to 1.0."""
-    event = rest_api(request, request.path, route, parameters, payload_v2_event.STAGE)
-    context = event["requestContext"]
-    context["path"] = request.path
-    context["identity"]["cognitoAmr"] = None
-    context["resourceId"] = route.key
-    context["resourcePath"] = event["resource"] = "$default" if route.path == "*" else route.path
-    return {"version": "1.0", **event}
 
 
 def _headers(request: Request) -> Values:
-    """Every value of every header, the names as browsers write them: the wire's case is not kept here."""
+    """Every value of every header, each name as the client first wrote it, with what the gateway adds."""
     values: Values = {}
-    for raw_name, raw_value in request.headers:
-        values.setdefault(raw_name.decode("latin-1").title(), []).append(raw_value.decode("latin-1"))
-    sent = values.get("X-Forwarded-For", [])
+    spelled: dict[str, str] = {}
+    for raw_name, (raw_lower, raw_value) in zip(request.sent_names, request.headers, strict=True):
+        name = spelled.setdefault(raw_lower.decode("latin-1"), raw_name.decode("latin-1"))
+        values.setdefault(name, []).append(raw_value.decode("latin-1"))
+    sent = values.pop(spelled.get("x-forwarded-for", ""), [])
+    for name in ("x-forwarded-port", "x-forwarded-proto"):
+        values.pop(spelled.get(name, ""), None)
     values["X-Forwarded-For"] = [", ".join([*sent, request.source_ip])]
     values["X-Forwarded-Port"] = [str(request.port)]
     values["X-Forwarded-Proto"] = ["http"]
-    values.setdefault("X-Amzn-Trace-Id", [request.trace_id])
+    values.setdefault(spelled.get("x-amzn-trace-id", "X-Amzn-Trace-Id"), [request.trace_id])
     return values
 
 
@@ -87,8 +106,7 @@ def _last(values: Values) -> dict[str, str] | None:
 
 
 def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
-    headers = {name: value.decode("latin-1") for name, value in request.headers if name in (b"host", b"user-agent")}
-    host = headers.get(b"host", "localhost")
+    host = request.header(b"host") or "localhost"
     domain = host.rpartition(":")[0] or host
     return {
         "accountId": ACCOUNT_ID,
@@ -100,7 +118,7 @@ def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
         "identity": {
             **dict.fromkeys(_EMPTY_IDENTITY),
             "sourceIp": request.source_ip,
-            "userAgent": headers.get(b"user-agent"),
+            "userAgent": request.header(b"user-agent") or None,
         },
         "path": request.raw_path,
         "protocol": request.protocol,

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from emulator.containers import Fault, Outcome
-from emulator.gateway import payload_v2_response
+from emulator.gateway import payload_v2_response, rest_errors
 from emulator.gateway.function_result import (
     TEXT_TYPE,
     MalformedError,
@@ -20,19 +20,24 @@ from emulator.gateway.function_result import (
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
 from emulator.manifest.cors import DEFAULT_HEADERS
 
+_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 
-def rest_api(outcome: Outcome | None) -> Response:
-    """The response of a REST API; `None` means that the API's own time limit has passed."""
+
+def rest_api(outcome: Outcome | None, *, decode: bool) -> Response:
+    """The response of a REST API; `None` means that the API's own time limit has passed.
+
+    With `decode`, a body that is marked as base64 is sent as the bytes that it stands for.
+    """
     if outcome is None or outcome.fault is Fault.TIMED_OUT:
-        return error_response(504, "Endpoint request timed out", "timed out")
+        return rest_errors.failed(504, "Endpoint request timed out", "timed out")
     if outcome.fault is Fault.THROTTLED:
-        return error_response(429, "Too Many Requests", "every container is busy")
+        return rest_errors.error(429, "Too Many Requests", "TooManyRequestsException", "every container is busy")
     if outcome.fault is not None:
-        return error_response(502, "Internal server error", error_summary(outcome))
+        return rest_errors.failed(502, "Internal server error", error_summary(outcome))
     try:
-        return _complete(outcome)
+        return _complete(outcome, decode=decode)
     except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
-        return error_response(502, "Internal server error", f"malformed answer: {problem}")
+        return rest_errors.failed(502, "Internal server error", f"malformed answer: {problem}")
 
 
 def http_api(outcome: Outcome) -> Response:
@@ -40,7 +45,7 @@ def http_api(outcome: Outcome) -> Response:
     if outcome.fault is not None:
         return payload_v2_response.failure(outcome)
     try:
-        return _complete(outcome)
+        return _complete(outcome, decode=True)
     except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
 
@@ -59,14 +64,16 @@ def preflight(methods: list[str]) -> Response:
     )
 
 
-def _complete(outcome: Outcome) -> Response:
+def _complete(outcome: Outcome, *, decode: bool) -> Response:
     value = value_of(outcome)
     if not isinstance(value, dict):
         raise MalformedError("not an object")
+    if unknown := value.keys() - _KEYS:
+        raise MalformedError(f"{', '.join(sorted(map(repr, unknown)))} is not a key of an answer in format 1.0")
     several = value.get("multiValueHeaders") or {}
     if not isinstance(several, dict):
         raise MalformedError("multiValueHeaders is not an object")
-    response = response_of({"statusCode": 200, **value})
+    response = response_of({"statusCode": 200, **value}, decode=decode)
     added = [item for name, values in several.items() for item in _values(name, values)]
     # For a name that is in both, only the values of multiValueHeaders are used.
     names = {name for name, _ in added}

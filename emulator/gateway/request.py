@@ -13,6 +13,9 @@ from emulator.service import ids
 HEADER_LIMIT = 10_240
 """The most bytes of request line and headers together."""
 
+SENT_NAMES = "emulator.sent_names"
+"""The key of an ASGI scope that has the names of its headers as the client wrote them."""
+
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 
 
@@ -24,6 +27,9 @@ class Request:
     raw_path: str
     query: str
     headers: list[tuple[bytes, bytes]]
+    """With names in lower case."""
+    sent_names: list[bytes]
+    """The names of `headers` as the client wrote them."""
     source_ip: str
     protocol: str
     body: bytes
@@ -42,6 +48,7 @@ class Request:
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=scope["headers"],
+            sent_names=scope.get(SENT_NAMES) or [name for name, _ in scope["headers"]],
             source_ip=client[0] if client else "127.0.0.1",
             protocol=f"HTTP/{scope['http_version']}",
             body=body,
@@ -55,6 +62,10 @@ class Request:
     def path(self) -> str:
         """The path percent-decoded, as the gateway hands it on."""
         return unquote(self.raw_path) if "%" in self.raw_path else self.raw_path
+
+    def header(self, name: bytes) -> str:
+        """The first value of the header with this lowercase name, empty where there is none."""
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
 
 
 def head_size(scope: Any) -> int:

@@ -14,6 +14,16 @@ def error(status: int, message: str | None, kind: str, note: str = "") -> Respon
     return response
 
 
+def failed(status: int, message: str, note: str) -> Response:
+    """The function failed, took too long, or gave a malformed answer."""
+    return error(status, message, "InternalServerErrorException", note)
+
+
+def missing() -> Response:
+    """403: there is no such route."""
+    return error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+
+
 def unauthorized(note: str, message: str = "Unauthorized") -> Response:
     """401: the request does not say who calls, or its token is not accepted."""
     return error(401, message, "UnauthorizedException", note)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.manifest import dotenv_files, function_lists, known_keys, yaml_reader
+from emulator.manifest import dotenv_files, function_lists, known_keys, rest_settings, yaml_reader
 from emulator.manifest.document import ManifestError, Where
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Manifest
@@ -68,6 +68,7 @@ def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
         functions=functions.known,
         routes=tuple(triggers.routes.routes),
         cors=triggers.cors,
+        rest=rest_settings.read(provider),
         authorizers=triggers.routes.authorizers,
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),

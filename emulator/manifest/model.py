@@ -10,6 +10,7 @@ from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.inputs import Input
+from emulator.manifest.rest_settings import RestSettings
 
 ApiKind = Literal["httpApi", "http", "url"]
 
@@ -197,6 +198,7 @@ class Manifest:
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
     cors: Cors | None
+    rest: RestSettings
     authorizers: Mapping[str, Authorizer]
     schedules: tuple[Schedule, ...]
     urls: tuple[FunctionUrl, ...]

@@ -13,11 +13,14 @@ class PathError(Exception):
 
 
 def checked(path: str, *, rest: bool) -> str:
-    """The path if it is valid, else a PathError. A REST API's path may be without its first slash."""
+    """The path if it is valid, else a PathError.
+
+    With `rest` it is a REST API's: it may be without its first slash, and a slash at its end makes no difference.
+    """
     if path == "*":
         return path
-    if rest and not path.startswith("/"):
-        path = f"/{path}"
+    if rest:
+        path = f"/{path.removeprefix('/').removesuffix('/')}"
     if not path.startswith("/"):
         raise PathError(f"a path begins with a slash, unlike {path!r}")
     *inner, last = path.split("/")

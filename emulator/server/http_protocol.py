@@ -16,6 +16,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from emulator.gateway.gateway import REPLY
+from emulator.gateway.request import SENT_NAMES
 from emulator.gateway.response import Response
 
 HEAD_BYTES = 65_536
@@ -86,10 +87,13 @@ class Protocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_head = True
+        self._sent_names: list[bytes] = []
+        self.scope[SENT_NAMES] = self._sent_names  # type: ignore[literal-required]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or one field of a trailer, which is dropped."""
         if self._in_head:
+            self._sent_names.append(name)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -109,7 +113,8 @@ class Protocol(HttpToolsProtocol):
         if method == b"CONNECT":
             raise ValueError("this is no proxy")
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
-        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        sent = zip(self._sent_names, self.headers, strict=True)
+        lines += [b"%b: %b" % (name, value) for name, (lower, value) in sent if lower != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
 
     def on_body(self, body: bytes) -> None:

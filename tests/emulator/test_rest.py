@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emulator.gateway import media_types
 from tests.emulator.harness import Emulator, assert_just_now, running, write_service
 
 MANIFEST = """
@@ -124,11 +125,68 @@ def test_an_answer_with_several_values(old: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["text", [1], None, {"statusCode": "no"}, {"body": 5}, {"multiValueHeaders": {"a": "b"}}]
+    "value",
+    [
+        "text",
+        [1],
+        None,
+        {"statusCode": "no"},
+        {"body": 5},
+        {"multiValueHeaders": {"a": "b"}},
+        {"hello": 1},
+        {"statusCode": 200, "extra": 1},
+        {"statusCode": 200, "cookies": []},
+    ],
 )
 def test_a_malformed_answer_is_a_bad_gateway(old: Emulator, value: Any) -> None:
     answer = old.post("/prod/answer", value)
     assert (answer.status, answer.json) == (502, {"message": "Internal server error"})
+    assert answer.header("x-amzn-errortype") == "InternalServerErrorException"
+
+
+def test_the_console_says_which_key_is_not_one(old: Emulator) -> None:
+    old.post("/prod/answer", {"hello": 1})
+    old.wait_for("'hello' is not a key of an answer in format 1.0")
+
+
+def test_header_names_are_as_the_client_sent_them(old: Emulator) -> None:
+    headers = [("x-lower", "1"), ("X-UPPER", "2"), ("x-MiXed", "3"), ("X-mixed", "4"), ("x-forwarded-for", "5")]
+    event = old.get("/prod/pets/1", *headers, ("x-forwarded-proto", "https")).json
+    found = {name: values for name, values in event["multiValueHeaders"].items() if name != "X-Amzn-Trace-Id"}
+    assert found == {
+        "Host": [f"127.0.0.1:{old.port}"],
+        "x-lower": ["1"],
+        "X-UPPER": ["2"],
+        "x-MiXed": ["3", "4"],
+        "X-Forwarded-For": ["5, 127.0.0.1"],
+        "X-Forwarded-Port": [str(old.port)],
+        "X-Forwarded-Proto": ["http"],
+    }
+
+
+def test_header_names_stay_behind_an_upgrade_that_is_not_served(old: Emulator) -> None:
+    event = old.get("/prod/pets/1", ("Connection", "Upgrade"), ("Upgrade", "h2c"), ("x-MiXed", "1")).json
+    assert event["headers"]["x-MiXed"] == "1"
+    assert "Upgrade" not in event["headers"]
+
+
+@pytest.mark.parametrize("path", ["/prod/pets/1/", "/prod/pets/1"])
+def test_a_slash_at_the_end_makes_no_difference_to_the_route(old: Emulator, path: str) -> None:
+    event = old.get(path).json
+    assert (event["path"], event["pathParameters"]) == (path.removeprefix("/prod"), {"id": "1"})
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "image/png", "text/plain", ""]
+)
+def test_a_body_is_text_whatever_its_type_is(old: Emulator, kind: str) -> None:
+    event = old.request("POST", "/prod/pets/1", "a=é".encode() + b"\xff", [("Content-Type", kind)] if kind else []).json
+    assert (event["body"], event["isBase64Encoded"]) == ("a=é\ufffd", False)
+
+
+def test_an_answer_marked_as_base64_stays_as_it_is_without_binary_types(old: Emulator) -> None:
+    answer = old.post("/prod/answer", {"body": "AAE=", "isBase64Encoded": True})
+    assert (answer.status, answer.body) == (200, b"AAE=")
 
 
 def test_failures_in_a_rest_apis_words(old: Emulator) -> None:
@@ -158,3 +216,36 @@ def test_an_http_api_may_ask_for_the_old_format(tmp_path_factory: pytest.TempPat
     assert (event["version"], event["path"], event["resource"]) == ("1.0", "/pets/a b", "/pets/{id}")
     assert event["requestContext"]["resourceId"] == "GET /pets/{id}"
     assert event["requestContext"]["stage"] == "$default"
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    types = "{name: aws, stage: prod, apiGateway: {binaryMediaTypes: [image/png, 'audio/*']}}"
+    manifest = MANIFEST.replace("{name: aws, stage: prod}", types).replace("path: /pets/{id}", "path: '/pets/{id}'")
+    with running(write_service(tmp_path_factory.mktemp("binary") / "service", manifest, app=APP)) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoded"), [("image/png", True), ("AUDIO/ogg; codecs=x", True), ("image/gif", False), ("", False)]
+)
+def test_a_body_of_a_binary_type_is_base64(binary: Emulator, kind: str, encoded: bool) -> None:
+    event = binary.request("POST", "/prod/pets/1", b"\x00\x01", [("Content-Type", kind)] if kind else []).json
+    assert (event["body"], event["isBase64Encoded"]) == (("AAE=", True) if encoded else ("\x00\x01", False))
+
+
+@pytest.mark.parametrize(
+    ("accept", "decoded"),
+    [("image/png", True), ("audio/ogg, text/html", True), ("text/html, image/png", False), ("*/*", False), ("", False)],
+)
+def test_an_answer_is_decoded_for_a_client_whose_first_type_is_binary(
+    binary: Emulator, accept: str, decoded: bool
+) -> None:
+    body = json.dumps({"body": "AAE=", "isBase64Encoded": True}).encode()
+    answer = binary.request("POST", "/prod/answer", body, [("Accept", accept)] if accept else [])
+    assert answer.body == (b"\x00\x01" if decoded else b"AAE=")
+
+
+def test_all_types_may_be_binary() -> None:
+    assert media_types.matches("", ["*/*"])
+    assert media_types.matches("text/html", ["*/*"])
