@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emulator.manifest import environment, known_keys, scalars
+from emulator.manifest import destinations, environment, known_keys, scalars
 from emulator.manifest.document import Where
 from emulator.manifest.layers import Layers
 from emulator.manifest.model import Function
@@ -38,9 +38,11 @@ class Functions:
         self.known: dict[str, Function] = {}
         self.left_out: dict[str, str] = {}
         """Why a function does not run here, by its name."""
-        for name, settings in Section.at(resolver, "functions").data.items():
-            if settings is not None:
-                self._read(name)
+        written = Section.at(resolver, "functions").data
+        self.names = [name for name, settings in written.items() if settings is not None]
+        for name in self.names:
+            self._read(name)
+        destinations.check(resolver, self.known)
 
     def _read(self, name: str) -> None:
         section = Section.at(self.resolver, "functions", name)
@@ -72,6 +74,9 @@ class Functions:
             import_paths=(str(WSGI_FOLDER),) if handler == WSGI_HANDLER else (),
             layers=self.layers.of(section, provider),
             module=self._module(section),
+            retries=destinations.retries(section),
+            on_success=destinations.read(section, "onSuccess", self.names),
+            on_failure=destinations.read(section, "onFailure", self.names),
         )
 
     def _obstacle(self, section: Section) -> str | None:

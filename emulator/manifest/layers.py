@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.manifest.logical_ids import logical_id
 from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section, shown
 
+LAYER = "LambdaLayer"
 PLUGIN = "PythonRequirements"
 """The layer that serverless-python-requirements makes: its packages are those of the functions' Python."""
 
@@ -19,7 +21,7 @@ class Layers:
         """A layer's folder by its logical id; empty where there is none on this machine."""
         for name in Section.at(resolver, "layers").data:
             section = Section.at(resolver, "layers", name)
-            self.folders[_logical_id(name)] = self._folder(section)
+            self.folders[logical_id(name, LAYER)] = self._folder(section)
 
     def of(self, section: Section, provider: Section) -> tuple[str, ...]:
         """A function's layers, the first one first: the folders of its own list, or else of the provider's."""
@@ -31,7 +33,7 @@ class Layers:
 
     def _known(self, owner: Section, layer: Any, index: int) -> str:
         name = layer.get("Ref") if isinstance(layer, dict) and len(layer) == 1 else None
-        if name == _logical_id(PLUGIN):
+        if name == logical_id(PLUGIN, LAYER):
             return ""
         if name in self.folders:
             return self.folders[name]
@@ -48,9 +50,3 @@ class Layers:
             section.warn(f"there is no folder {shown(path)}: functions run without this layer", "path")
             return ""
         return str(folder)
-
-
-def _logical_id(name: str) -> str:
-    """The name that the framework gives a layer in the template."""
-    spelled = name.replace("-", "Dash").replace("_", "Underscore")
-    return f"{spelled[:1].upper()}{spelled[1:]}LambdaLayer"

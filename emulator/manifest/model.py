@@ -44,6 +44,11 @@ class Function:
     """The folders of its layers: what is in them is under /opt when deployed; of two files the later layer's counts."""
     module: str = "."
     """The folder of the project that is deployed as the function's root."""
+    retries: int = 2
+    """How often a failed asynchronous invocation is tried again."""
+    on_success: str = ""
+    on_failure: str = ""
+    """The functions, by name or ARN, that get the records of asynchronous invocations."""
 
     @property
     def arn(self) -> str:

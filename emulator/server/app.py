@@ -65,7 +65,7 @@ class Application:
         # Not in a finally: a second Ctrl-C cancels this task, and then the stop waits for nothing.
         with contextlib.suppress(asyncio.CancelledError):
             await self.project.schedules.stop()
-            await self.invoke_api.drain()
+            await self.project.asynchronous.stop()
             await self.project.functions.containers.stop()
         self.project.console.flush()
 

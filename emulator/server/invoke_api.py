@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import time
 from typing import Any
@@ -13,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from emulator.containers import Fault, Outcome, stamp
-from emulator.containers.tasks import Tasks
 from emulator.gateway.bodies import Bodies
 from emulator.manifest.account import arn
 from emulator.manifest.model import QUALIFIER, Function
@@ -52,7 +52,6 @@ class InvokeApi:
         self.project = project
         self.functions = project.functions
         self.bodies = Bodies()
-        self.background = Tasks()
 
     def routes(self) -> list[Route]:
         """The routes of the API."""
@@ -76,11 +75,11 @@ class InvokeApi:
             return Response(status_code=204)
         request_id = ids.invocation()
         headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": QUALIFIER}
-        call = self._call(function, payload, context, request_id)
+        call = functools.partial(self._call, function, payload, context, request_id)
         if kind == "Event":
-            self.background.start(call)
+            self.project.asynchronous.start(function, payload, request_id, call)
             return Response(status_code=202, headers=headers)
-        outcome = await call
+        outcome = await call()
         if outcome.fault is Fault.THROTTLED:
             raise ServiceError(429, "TooManyRequestsException", "Rate Exceeded.")
         if outcome.fault is not None:
@@ -110,10 +109,6 @@ class InvokeApi:
     async def configuration(self, request: Request) -> Response:
         """GetFunctionConfiguration."""
         return JSONResponse(_configuration(self._function(request)))
-
-    async def drain(self) -> None:
-        """Wait until the asynchronous invocations have finished."""
-        await self.background.wait()
 
     def _function(self, request: Request) -> Function:
         self.project.refresh()

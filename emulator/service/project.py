@@ -5,6 +5,7 @@ from __future__ import annotations
 from emulator.containers.watch import Watch
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
+from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.schedules import Schedules
@@ -16,7 +17,8 @@ class Project:
     def __init__(self, source: Source, manifest: Manifest, functions: Functions, console: Console) -> None:
         self.functions = functions
         self.console = console
-        self.schedules = Schedules(functions, console)
+        self.asynchronous = Asynchronous(functions, console, lambda name: self.manifest.function(name))
+        self.schedules = Schedules(functions, console, self.asynchronous)
         self.manifest = manifest
         self._source = source
         self._watch = Watch(manifest.files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 import uuid
@@ -15,6 +16,8 @@ from emulator.containers.tasks import Tasks
 from emulator.manifest import cron
 from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.model import Manifest, Schedule
+from emulator.service import ids
+from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 
@@ -25,12 +28,12 @@ LONGEST_SLEEP = 3600.0
 class Schedules:
     """One task for each enabled schedule of the manifest."""
 
-    def __init__(self, functions: Functions, console: Console) -> None:
+    def __init__(self, functions: Functions, console: Console, asynchronous: Asynchronous) -> None:
         self.functions = functions
         self.console = console
+        self.asynchronous = asynchronous
         self.known: dict[str, Schedule] = {}
         self._clocks = Tasks()
-        self._runs = Tasks()
 
     def start(self, manifest: Manifest) -> None:
         """Run the schedules of this manifest in place of those before."""
@@ -41,16 +44,17 @@ class Schedules:
                 self._clocks.start(self._call_on_time(schedule))
 
     async def stop(self) -> None:
-        """Make no further call, and wait for the calls that are running."""
+        """Make no further call."""
         self._clocks.cancel()
         await self._clocks.wait()
-        await self._runs.wait()
 
     async def run(self, schedule: Schedule) -> Outcome:
         """Call a schedule's function now."""
+        return await self._attempt(schedule, _event(schedule), ids.invocation())
+
+    async def _attempt(self, schedule: Schedule, event: bytes, request_id: str) -> Outcome:
         function = schedule.function
-        event = schedule.input.of(event_of_schedule(schedule))
-        outcome = await self.functions.invoke(function, json.dumps(event).encode())
+        outcome = await self.functions.invoke(function, event, request_id=request_id)
         result = "ok" if outcome.fault is None else outcome.fault.value
         self.console.line(f"SCHEDULE {schedule.expression}  {result}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
@@ -61,9 +65,14 @@ class Schedules:
         while due is not None:
             while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
                 await asyncio.sleep(min(left, LONGEST_SLEEP))
-            # In a task of its own: a slow function does not delay its next call.
-            self._runs.start(self.run(schedule))
+            event, request_id = _event(schedule), ids.invocation()
+            attempt = functools.partial(self._attempt, schedule, event, request_id)
+            self.asynchronous.start(schedule.function, event, request_id, attempt)
             due = expression.after(due, zone)
+
+
+def _event(schedule: Schedule) -> bytes:
+    return json.dumps(schedule.input.of(event_of_schedule(schedule))).encode()
 
 
 def event_of_schedule(schedule: Schedule) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from emulator.containers.workers import Settings, WorkerContainers
 from emulator.manifest import cron
 from emulator.manifest.loader import load
 from emulator.manifest.model import Manifest
+from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
@@ -233,7 +234,8 @@ def test_a_schedule_that_fails_is_reported_and_does_not_prevent_a_stop(
 
     async def work() -> None:
         console = Console(quiet=True)
-        schedules = Schedules(Functions(WorkerContainers(manifest, Settings()), LogBook(), console), console)
+        functions = Functions(WorkerContainers(manifest, Settings()), LogBook(), console)
+        schedules = Schedules(functions, console, Asynchronous(functions, console, manifest.function))
         schedules.start(manifest)
         await asyncio.sleep(0)
         await schedules.stop()
