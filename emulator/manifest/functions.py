@@ -61,17 +61,21 @@ class Functions:
         variables = {**self.environment, **environment.read(section)}
         environment.check_size(section, variables)
         handler = self._handler(section)
+        wsgi = Section.at(self.resolver, "custom", "wsgi")
+        uses_wsgi = handler == WSGI_HANDLER and bool(wsgi.data)
+        if uses_wsgi:
+            variables["EMULATOR_WSGI_APP"] = wsgi.known_string("app")
         return Function(
             name=name,
             full_name=section.string("name", f"{self.service}-{self.stage}-{name}"),
             handler=handler,
             timeout=section.integer("timeout", timeout, 1, MAX_TIMEOUT),
             memory_size=section.integer("memorySize", memory, 128, MAX_MEMORY),
-            environment=self._wsgi_environment(variables) if handler == WSGI_HANDLER else variables,
+            environment=variables,
             region=self.region,
             runtime=self._runtime(section) or DEFAULT_RUNTIME,
             line=section.where.line,
-            import_paths=(str(WSGI_FOLDER),) if handler == WSGI_HANDLER else (),
+            import_paths=(str(WSGI_FOLDER),) if uses_wsgi else (),
             layers=self.layers.of(section, provider),
             module=self._module(section),
             retries=destinations.retries(section),
@@ -115,10 +119,6 @@ class Functions:
         if not (self.resolver.manifest.path.parent / module).is_dir():
             raise section.error(f"there is no folder {shown(module)}", "module")
         return module
-
-    def _wsgi_environment(self, variables: dict[str, str]) -> dict[str, str]:
-        wsgi = Section.at(self.resolver, "custom").inside("wsgi")
-        return {**variables, "EMULATOR_WSGI_APP": wsgi.known_string("app")}
 
 
 def _command(image: Any) -> str | None:

@@ -115,7 +115,7 @@ def test_an_image_with_a_python_command_runs_and_another_is_left_out(tmp_path: P
 provider: {ecr: {images: {base: {path: ./}}}}
 functions:
   one:
-    image: {name: base, command: [app.handler]}
+    image: {name: base, command: [app.handler, more]}
   two:
     image: 000000000000.dkr.ecr.eu-west-1.amazonaws.com/two@sha256:6bb600b4d6e1d7cf
     events: [httpApi: GET /two]
@@ -128,6 +128,58 @@ functions:
     }
     assert not manifest.routes
     warned(manifest, 6, "two is left out: it is an image")
+
+
+@pytest.mark.parametrize(
+    "image", ["{name: base}", "{name: base, command: app.handler}", "{name: base, command: [run]}"]
+)
+def test_an_image_without_a_handler_as_its_command_is_left_out(tmp_path: Path, image: str) -> None:
+    assert not loaded(tmp_path, f"service: s\nfunctions: {{one: {{image: {image}}}}}\n").functions
+
+
+def test_an_image_with_an_entry_point_of_its_own_is_left_out(tmp_path: Path) -> None:
+    image = "{name: base, command: [app.handler], entryPoint: [/run]}"
+    assert not loaded(tmp_path, f"service: s\nfunctions: {{one: {{image: {image}}}}}\n").functions
+
+
+def test_the_runtime_is_the_functions_or_the_providers(tmp_path: Path) -> None:
+    text = "service: s\nprovider: {runtime: python3.11}\nfunctions:\n  one: {handler: a.b}\n"
+    manifest = loaded(
+        tmp_path, text + "  two: {handler: a.b, runtime: python3.12}\n  three: {image: {command: [a.b]}}\n"
+    )
+    runtimes = [function.runtime for function in manifest.functions.values()]
+    assert runtimes == ["python3.11", "python3.12", "python3.13"]
+
+
+@pytest.mark.parametrize(
+    "function", ["{handler: a.b, timeout: 900, memorySize: 10240}", "{handler: a.b, memorySize: 128}"]
+)
+def test_the_limits_of_time_and_memory(tmp_path: Path, function: str) -> None:
+    loaded(tmp_path, f"service: s\nprovider: {{timeout: 1, memorySize: 10240}}\nfunctions: {{one: {function}}}\n")
+
+
+@pytest.mark.parametrize(
+    "setting", ["timeout: 0", "timeout: 901", "memorySize: 127", "memorySize: 10241", "timeout: 1.5"]
+)
+def test_a_setting_beyond_its_limits_is_refused(tmp_path: Path, setting: str) -> None:
+    for where in (f"provider: {{{setting}}}\n{ONE}", f"functions: {{one: {{handler: a.b, {setting}}}}}\n"):
+        with pytest.raises(ManifestError, match=r"serverless\.yml:2: .* must be a whole number"):
+            loaded(tmp_path, f"service: s\n{where}")
+
+
+def test_the_plugins_handler_is_that_of_the_application(tmp_path: Path) -> None:
+    text = "service: s\ncustom: {wsgi: {app: api.app}}\nfunctions:\n  one: {handler: wsgi_handler.handler}\n"
+    manifest = loaded(tmp_path, text + "  two: {handler: zone.main}\n  three: {handler: a.b}\n")
+    one, *others = manifest.functions.values()
+    assert [(folder / "wsgi_handler.py").is_file() for folder in map(Path, one.import_paths)] == [True]
+    assert one.environment == {"EMULATOR_WSGI_APP": "api.app"}
+    assert not any(other.import_paths or other.environment for other in others)
+
+
+def test_a_project_may_have_a_handler_of_the_plugins_name_itself(tmp_path: Path) -> None:
+    one = loaded(tmp_path, "service: s\nfunctions: {one: {handler: wsgi_handler.handler}}\n").functions["one"]
+    assert not one.import_paths
+    assert not one.environment
 
 
 @pytest.mark.parametrize("runtime", ["provided.al2023", "nodejs22.x", "java21"])
