@@ -15,6 +15,19 @@ FROM_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Some Pythons do not start without these; Lambda sets the first two as well."""
 
 
+LOCAL = {"AWS_SAM_LOCAL": "true", "IS_OFFLINE": "true"}
+"""By these many projects see that they do not run on AWS."""
+DUMMY_KEYS = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "local")
+"""On AWS these are the role's. Without any, AWS's clients refuse to work, even with a server on this machine."""
+_CREDENTIALS = (
+    *DUMMY_KEYS,
+    "AWS_PROFILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
 class EnvFileError(Exception):
     """A file of variables that cannot be read, and the line where that shows."""
 
@@ -53,6 +66,7 @@ def passed(patterns: Iterable[str]) -> dict[str, str]:
 def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
     """The variables that Lambda itself sets for a new environment."""
     today = datetime.now(UTC).strftime("%Y/%m/%d")
+    logs = function.logs
     return {
         "AWS_DEFAULT_REGION": function.region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
@@ -60,7 +74,9 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": function.full_name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.full_name}",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON" if logs.json else "Text",
+        "AWS_LAMBDA_LOG_GROUP_NAME": logs.group or f"/aws/lambda/{function.full_name}",
+        **({"AWS_LAMBDA_LOG_LEVEL": logs.application_level} if logs.json else {}),
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{today}/[$LATEST]{uuid.uuid4().hex}",
         "AWS_REGION": function.region,
         "LAMBDA_TASK_ROOT": str(manifest.root(function)),
@@ -70,12 +86,18 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
     }
 
 
+def local(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables that say that this is no AWS, and keys that open nothing unless credentials are given."""
+    return LOCAL if any(name in given for name in _CREDENTIALS) else {**DUMMY_KEYS, **LOCAL}
+
+
 def complete(function: Function, manifest: Manifest, extra: Mapping[str, str]) -> dict[str, str]:
     """Everything that a process of this function sees; `extra` is what --env-file and --pass-env add."""
     host = {name: os.environ[name] for name in FROM_THE_HOST if name in os.environ}
     # PYTHONUTF8: en_US.UTF-8 need not be installed here, as it is on Lambda.
     fixed = {"PYTHONUTF8": "1"}
-    found = {**host, **fixed, **of_lambda(function, manifest), **function.environment, **extra}
+    own = {**of_lambda(function, manifest), **local(extra)}
+    found = {**host, **fixed, **own, **function.environment, **extra}
     if paths := import_path(function, manifest, found.get("PYTHONPATH", "")):
         found["PYTHONPATH"] = os.pathsep.join(paths)
     return found

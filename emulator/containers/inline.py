@@ -19,7 +19,7 @@ from emulator.containers import Fault, Invocation, Outcome, environment, exited,
 from emulator.containers.capture import Buffers
 from emulator.containers.import_path import ImportPath
 from emulator.manifest.model import Function, Manifest
-from emulator.runtime import handlers
+from emulator.runtime import handlers, log_format
 from emulator.runtime.answers import Answer
 from emulator.runtime.context import LambdaContext
 from emulator.runtime.memory import Memory
@@ -129,7 +129,7 @@ class InlineContainers:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        wanted: dict[str, str] = {}
+        wanted = environment.local(os.environ)
         for function in self.manifest.functions.values():
             wanted |= function.environment
         wanted |= self.extra
@@ -167,7 +167,7 @@ class InlineContainers:
             return exited(invocation.request_id, f"exit status {status}", duration=_since(begun))
         duration = _since(begun)
         if answer.error is not None:
-            print(answer.error)
+            print(log_format.error_line(answer, as_json=function.logs.json))
         fault = None if answer.error is None else Fault.RAISED
         return Outcome(answer.frame, fault, body=answer.body, duration=duration)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emulator.manifest import destinations, environment, known_keys, scalars
+from emulator.manifest import destinations, environment, known_keys, log_settings, scalars
 from emulator.manifest.document import Where
 from emulator.manifest.layers import Layers
 from emulator.manifest.model import Function
@@ -81,6 +81,7 @@ class Functions:
             retries=destinations.retries(section),
             on_success=destinations.read(section, "onSuccess", self.names),
             on_failure=destinations.read(section, "onFailure", self.names),
+            logs=log_settings.read(section, provider),
         )
 
     def _obstacle(self, section: Section) -> str | None:

@@ -32,7 +32,7 @@ FUNCTION = _words("""
     layers role reservedConcurrency provisionedConcurrency tags vpc kmsKeyArn tracing awsKmsKeyArn
     condition dependsOn destinations disableLogs fileSystemConfig image maximumEventAge
     maximumRetryAttempts onError snapStart ephemeralStorageSize url logRetentionInDays
-    logDataProtectionPolicy runtimeManagement versionFunction iamRoleStatements
+    logDataProtectionPolicy logs runtimeManagement versionFunction iamRoleStatements
     iamRoleStatementsName iamRoleStatementsInherit module vpcDiscovery warmup logging zip enabled
     tenancy durableConfig capacityProvider httpApi
 """)

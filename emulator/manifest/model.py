@@ -24,6 +24,19 @@ _FUNCTION_NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How a function's log is written."""
+
+    json: bool = False
+    """Whether the runtime's own lines and the records of `logging` are JSON, instead of text."""
+    application_level: str = "INFO"
+    """With JSON: the lowest level of the function's own records."""
+    system_level: str = "INFO"
+    """With JSON: the lowest level of Lambda's lines."""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function and its settings."""
 
@@ -49,6 +62,7 @@ class Function:
     on_success: str = ""
     on_failure: str = ""
     """The functions, by name or ARN, that get the records of asynchronous invocations."""
+    logs: LogSettings = LogSettings()
 
     @property
     def arn(self) -> str:

@@ -6,7 +6,7 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import answers
@@ -22,7 +22,7 @@ MAX_PAYLOAD = 6_291_556
 class InitError(Exception):
     """A handler that cannot be found or imported: the error that the caller receives, and the trace for the log."""
 
-    def __init__(self, kind: str, message: str, trace: str = "", files: list[str] | None = None) -> None:
+    def __init__(self, kind: str, message: str, trace: Sequence[str] = (), files: list[str] | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
@@ -83,13 +83,12 @@ def too_large(request_id: str) -> Answer:
     return failure("Function.ResponseSizeTooLarge", message, request_id)
 
 
-def failure(kind: str, message: str, request_id: str, trace: str = "") -> Answer:
+def failure(kind: str, message: str, request_id: str, trace: Sequence[str] = ()) -> Answer:
     """An error object as Lambda reports it, and the text for the log."""
-    lines = trace.splitlines(keepends=True)
-    error = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": lines}
+    error = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": list(trace)}
     text = f"[ERROR] {kind}: {message}"
     if trace:
-        text += "\nTraceback (most recent call last):\n" + trace.rstrip("\n")
+        text += "\nTraceback (most recent call last):\n" + "".join(trace).rstrip("\n")
     return Answer(json.dumps(error).encode(), error=text)
 
 
@@ -101,8 +100,8 @@ def _raised(error: Exception, request_id: str) -> Answer:
     return failure(type(error).__name__, message, request_id, _trace(error))
 
 
-def _trace(error: BaseException) -> str:
-    """The frames of the project's own code: neither this module's nor the import system's."""
+def _trace(error: BaseException) -> list[str]:
+    """The frames of the project's own code, without this module's and the import system's: one text each."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -110,7 +109,7 @@ def _trace(error: BaseException) -> str:
     ]
     if len(frames) > 40:  # a stack overflow repeats the same frames
         frames = [*frames[:20], *frames[-20:]]
-    return "".join(traceback.format_list(frames))
+    return traceback.format_list(frames)
 
 
 def source_files(root: str) -> list[str]:

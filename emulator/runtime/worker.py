@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-from . import handlers
+from . import handlers, log_format
 from .answers import Answer
 from .context import LambdaContext
 from .memory import Memory
@@ -70,6 +70,7 @@ class Worker:
         self.root = root
         self.environment = dict(os.environ)
         self.arn = self.environment.pop("_INVOKED_FUNCTION_ARN", "")
+        self.json = self.environment.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self.memory = Memory()
         self.modules = 0
         self.request_id = ""
@@ -112,26 +113,20 @@ class Worker:
     def _files(self) -> Answer:
         return Answer(json.dumps(handlers.source_files(self.root)).encode())
 
-    @staticmethod
-    def _print(answer: Answer) -> None:
+    def _print(self, answer: Answer) -> None:
         if answer.error is None:
             return
         with contextlib.suppress(OSError, ValueError):  # a handler may have closed stdout
-            print(answer.error, flush=True)
+            print(log_format.error_line(answer, as_json=self.json), flush=True)
 
 
 class LogHandler(logging.Handler):
-    """The root logger's handler, in the format that Lambda's own has."""
+    """The root logger's handler, in the format that the function's settings name."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__()
         self.worker = worker
-        self.setFormatter(
-            logging.Formatter(
-                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"
-            )
-        )
-        logging.Formatter.converter = time.gmtime
+        self.setFormatter(log_format.JsonFormatter() if worker.json else log_format.text_formatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record to the function's log."""
@@ -160,8 +155,17 @@ def main(descriptor: int, root: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         _line_buffered(stream)
     worker = Worker(Channel(socket.socket(fileno=descriptor)), root)
-    logging.getLogger().addHandler(LogHandler(worker))
+    _set_up_logging(worker)
     worker.run()
+
+
+def _set_up_logging(worker: Worker) -> None:
+    logger = logging.getLogger()
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    level = log_format.LEVELS.get(level, level)
+    if isinstance(logging.getLevelName(level), int):
+        logger.setLevel(level)
+    logger.addHandler(LogHandler(worker))
 
 
 def _line_buffered(stream: Any) -> None:

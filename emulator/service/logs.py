@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from emulator.containers import Fault, Outcome
 from emulator.manifest.model import Function
+from emulator.service import platform_events
 from emulator.service.console import printed_lines
 
 TAIL = 4096
@@ -40,9 +41,16 @@ class Entry:
         return f"{self._start()}{output}{self._end()}"
 
     def _start(self) -> str:
+        logs = self.function.logs
+        if logs.json:
+            return platform_events.start(logs.system_level, self.epoch - self.duration / 1000, self.request_id)
         return f"START RequestId: {self.request_id} Version: $LATEST\n"
 
     def _end(self) -> str:
+        logs = self.function.logs
+        if logs.json:
+            metrics = self._metrics()
+            return platform_events.end(logs.system_level, self.epoch, self.request_id, self.fault, metrics)
         return f"{self._fault()}END RequestId: {self.request_id}\n{self.report()}\n"
 
     def shown(self) -> str:
@@ -56,11 +64,10 @@ class Entry:
 
     def report(self) -> str:
         """The REPORT line: every figure as measured, billed in whole milliseconds."""
-        billed = math.ceil(self.duration + (self.init or 0))
         parts = [
             f"REPORT RequestId: {self.request_id}",
             f"Duration: {self.duration:.2f} ms",
-            f"Billed Duration: {billed} ms",
+            f"Billed Duration: {self._billed()} ms",
             f"Memory Size: {self.function.memory_size} MB",
             f"Max Memory Used: {math.ceil(self.memory / 1024)} MB",
         ]
@@ -69,6 +76,18 @@ class Entry:
         if self.fault is Fault.TIMED_OUT:
             parts.append("Status: timeout")
         return "\t".join(parts) + "\t"
+
+    def _metrics(self) -> dict[str, float]:
+        metrics = {
+            "durationMs": round(self.duration, 3),
+            "billedDurationMs": self._billed(),
+            "memorySizeMB": self.function.memory_size,
+            "maxMemoryUsedMB": math.ceil(self.memory / 1024),
+        }
+        return metrics if self.init is None else metrics | {"initDurationMs": round(self.init, 3)}
+
+    def _billed(self) -> int:
+        return math.ceil(self.duration + (self.init or 0))
 
     def _fault(self) -> str:
         if self.fault is Fault.TIMED_OUT:
