@@ -123,7 +123,6 @@ class _Reader:
         for index, part in enumerate(parts):
             if not isinstance(part, dict):
                 raise self._error("a merge key needs an object, or a list of objects", event)
-            self._count(VALUE * len(part), event)
             source = Where(self.document, (*place, index) if isinstance(found, list) else place)
             for key, value in part.items():
                 merged.setdefault(key, (value, source.at(key)))

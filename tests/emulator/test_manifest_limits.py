@@ -18,7 +18,7 @@ from emulator.manifest.limits import MAX_BYTES
 from emulator.manifest.loader import load
 
 GOOD = "service: s\nprovider: {name: aws}\nfunctions: {one: {handler: app.one}}\n"
-HEAD = "service: s\nfunctions: {one: {handler: app.one}}\nprovider: {environment: {X: '${self:custom.x}'}}\n"
+HEAD = "service: s\nfunctions: {one: {handler: app.one}}\nprovider: {tags: {X: '${self:custom.x}'}}\n"
 LAUGHS = "".join(f"  l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 10))
 DOUBLE_TEXT = "".join(f"  t{n}: '${{self:custom.t{n - 1}}}${{self:custom.t{n - 1}}}'\n" for n in range(1, 60))
 DOUBLE_LIST = "".join(f"  t{n}: ['${{self:custom.t{n - 1}}}', '${{self:custom.t{n - 1}}}']\n" for n in range(1, 60))
@@ -27,7 +27,18 @@ NESTED = "${opt:a, " * 400 + "'x'" + "}" * 400
 WRAPPED = "".join(f"  t{n}: ['${{self:custom.t{n - 1}}}']\n" for n in range(1, 150))
 TOUCHED = ", ".join(f"'${{self:custom.t{n}}}'" for n in range(150))
 
+BIG = "[" + "a, " * 30_000 + "]"
+STEPS = "".join(f"  s{n}: '${{self:custom.big}}'\n" for n in range(10))
+STEPPED = ", ".join(f"'${{self:custom.s{n}.0}}'" for n in range(10))
+OBJECT = "{" + ", ".join(f"k{n}: 1" for n in range(5000)) + "}"
+
 HOSTILE = {
+    "a large value used twice": (
+        HEAD + f"custom:\n  big: {BIG}\n  x: ['${{self:custom.big}}', '${{self:custom.big}}']\n",
+        3,
+    ),
+    "a large value on many ways": (HEAD + f"custom:\n  big: {BIG}\n{STEPS}  x: [{STEPPED}]\n", None),
+    "many merges": (GOOD + f"custom:\n  a: &a {OBJECT}\n  x:\n    <<: [{'*a, ' * 9}]\n", 7),
     "billion laughs": (HEAD + f"custom:\n  l0: &l0 [lol, lol]\n{LAUGHS}  x: *l9\n", 10),
     "billion laughs nobody asks for": (GOOD + f"custom:\n  l0: &l0 [lol, lol]\n{LAUGHS}", 10),
     "a text that doubles": (HEAD + f"custom:\n  t0: aaaa\n{DOUBLE_TEXT}  x: '${{self:custom.t59}}'\n", None),
@@ -88,7 +99,8 @@ def test_a_file_outside_the_project_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "shared.txt").write_text("x" * MAX_BYTES)
     (tmp_path / "project").mkdir()
     path = tmp_path / "project" / "serverless.yml"
-    path.write_text(HEAD + f"custom: {{x: '${{file({tmp_path}/shared.txt)}}'}}\n")
+    text = f"service: s\nprovider: {{environment: {{X: '${{file({tmp_path}/shared.txt)}}'}}}}\n"
+    path.write_text(text + "functions: {one: {handler: app.one}}\n")
     assert len(load(path, {}).functions["one"].environment["X"]) == MAX_BYTES
 
 
