@@ -197,3 +197,14 @@ def test_values_of_any_type_are_a_manifest_or_an_error(
         path = Path(folder) / "serverless.json"
         path.write_text(json.dumps(manifest))
         check(path)
+
+
+def test_many_files_count_together(tmp_path: Path) -> None:
+    used = []
+    for number in range(8):
+        (tmp_path / f"part{number}.yml").write_text(BIG)
+        used.append(f"'${{file(part{number}.yml):0}}'")
+    path = tmp_path / "serverless.yml"
+    path.write_text(HEAD + f"custom:\n  x: [{', '.join(used)}]\n")
+    with pytest.raises(ManifestError, match="more values than a manifest may hold"):
+        load(path, {})
