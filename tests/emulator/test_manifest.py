@@ -85,6 +85,8 @@ def test_a_function_is_found_by_every_name_it_has(tmp_path: Path) -> None:
         ("${aws:accountId}", "123456789012"),
         ("${param:given}", "param"),
         ("${param:declared}", "for dev"),
+        ("${param:of_all}", "for all"),
+        ("${param:of_stages}", "for this stage"),
         ("${file(part.yml):inside.deep}", "from a file"),
         ("${file(missing.yml), 'no file'}", "no file"),
         ("${strToBool(1)}", "true"),
@@ -98,7 +100,8 @@ def test_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, 
     (tmp_path / "part.yml").write_text("inside: {deep: '${self:custom.from_file}'}\n")
     custom = (
         "custom: {word: word, key: word, list: [first, second], later: '${sls:stage}-${self:custom.word}',"
-        " from_file: from a file}\nparams: {dev: {declared: for dev}}"
+        " from_file: from a file}\nparams: {dev: {declared: for dev}, default: {declared: no, of_all: for all}}\n"
+        "stages: {dev: {params: {of_stages: for this stage}}}"
     )
     assert environment(tmp_path, value, custom, given="param") == expected
 
@@ -173,6 +176,13 @@ def test_a_bad_manifest_is_refused_with_its_line(tmp_path: Path, text: str, line
     assert told in str(caught.value)
 
 
+GUARDED = """service: s
+provider: {httpApi: {authorizers: {g: {issuerUrl: "https://issuer.example", audience: a}}}}
+functions:
+  one:
+    handler: app.one
+    events:
+"""
 UNKNOWN = [
     ("service: s\nfunktions: {}\n", 2, "funktions"),
     ("service: s\nx-shared: {}\n", 2, "x-shared"),
@@ -183,6 +193,11 @@ UNKNOWN = [
     (GOOD + "    httpApi: {payloads: '1.0'}\n", 6, "payloads"),
     (GOOD + "    events:\n      - httpapi: GET /\n", 7, "httpapi"),
     (GOOD + "    events:\n      - httpApi: {method: GET, path: /, cors: true}\n", 7, "cors"),
+    (
+        GOOD + "    events:\n      - httpApi: {method: GET, path: /, authorizer: {id: a, scope: b}}\n",
+        7,
+        "authorizer.scope",
+    ),
     (GOOD + "    events:\n      - http: {method: GET, path: /, caching: {enabled: true}}\n", 7, "caching"),
     (HEAD + "functions:\n  - one: {handler: a.b}\n  - two:\n      handler: a.b\n      alarms: []\n", 7, "alarms"),
 ]
