@@ -193,11 +193,7 @@ UNKNOWN = [
     (GOOD + "    httpApi: {payloads: '1.0'}\n", 6, "payloads"),
     (GOOD + "    events:\n      - httpapi: GET /\n", 7, "httpapi"),
     (GOOD + "    events:\n      - httpApi: {method: GET, path: /, cors: true}\n", 7, "cors"),
-    (
-        GOOD + "    events:\n      - httpApi: {method: GET, path: /, authorizer: {id: a, scope: b}}\n",
-        7,
-        "authorizer.scope",
-    ),
+    (GUARDED + "      - httpApi: {method: GET, path: /, authorizer: {name: g, scope: b}}\n", 7, "authorizer.scope"),
     (GOOD + "    events:\n      - http: {method: GET, path: /, caching: {enabled: true}}\n", 7, "caching"),
     (HEAD + "functions:\n  - one: {handler: a.b}\n  - two:\n      handler: a.b\n      alarms: []\n", 7, "alarms"),
 ]
