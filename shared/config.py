@@ -12,6 +12,19 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
+LTI_ROLES = "https://purl.imsglobal.org/spec/lti/claim/roles"
+_LTI_MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership"
+INSTRUCTOR_ROLES = (
+    "instructor",
+    "Instructor",
+    "teacher",
+    "Teacher",
+    f"{_LTI_MEMBERSHIP}#Instructor",
+    f"{_LTI_MEMBERSHIP}#Administrator",
+    f"{_LTI_MEMBERSHIP}/Instructor#TeachingAssistant",
+)
+"""Roles of a course, as identity providers and LTI 1.3 (Core, appendix A.2) name them."""
+
 
 class Settings(msgspec.Struct, frozen=True):
     """One field a variable: `database_url` is read from `SWITCHBOARD_DATABASE_URL`, and so on.
@@ -26,6 +39,16 @@ class Settings(msgspec.Struct, frozen=True):
     cache_size             how many sessions' rosters a container keeps
     max_staleness_ms       how old the status may be that `validate` uses; 0: it reads the status each time
     log_level              DEBUG, INFO, WARNING or ERROR
+    identity               trust: a request says who calls; claims: every call needs a verified caller
+    issuers                the accepted issuers of tokens, separated by commas; compared exactly
+    audiences              the accepted audiences (or client ids) of tokens, separated by commas
+    token_secrets          the accepted secrets of HS256 tokens, separated by commas; at least 32 bytes each
+    user_claim             the claim that names the user
+    role_claim             the claims that hold roles, separated by commas
+    instructor_roles       the roles that make a caller an instructor, separated by commas; everybody else is a student
+    messages_per_minute    how many messages one user may send within a minute; 0: any number. Without a value 100 under
+                           `identity=claims`, else any number
+    end_only_own           1: an instructor may end only sessions that the same instructor created
     """
 
     database_url: str = "sqlite:///switchboard.db"
@@ -38,6 +61,22 @@ class Settings(msgspec.Struct, frozen=True):
     cache_size: Count = 1000
     max_staleness_ms: Milliseconds = 0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    identity: Literal["trust", "claims"] = "trust"
+    issuers: str = ""
+    audiences: str = ""
+    token_secrets: str = ""
+    user_claim: str = "sub"
+    role_claim: str = f"roles,cognito:groups,{LTI_ROLES}"
+    instructor_roles: str = ",".join(INSTRUCTOR_ROLES)
+    messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    end_only_own: Literal[0, 1] = 0
+
+    @property
+    def message_limit(self) -> int:
+        """How many messages one user may send within a minute; 0 is no limit."""
+        if self.messages_per_minute is not None:
+            return self.messages_per_minute
+        return 100 if self.identity == "claims" else 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -57,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True):
         """Variables with the prefix that are no settings: misspelt ones, most likely."""
         known = {variable(name) for name in cls.__struct_fields__}
         return sorted(name for name in environment if name.startswith(variable("")) and name not in known)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The values of a setting that holds several, separated by commas."""
+    return tuple(part for value in text.split(",") if (part := value.strip()))
 
 
 def variable(field_name: str) -> str:

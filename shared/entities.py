@@ -83,6 +83,13 @@ class Reader(msgspec.Struct, frozen=True):
     role: str
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls, as it was verified: a user id of the contract, and `student` or `instructor`."""
+
+    user_id: str
+    role: str
+
+
 class IdempotencyKey(msgspec.Struct):
     """A caller's `Idempotency-Key`, the function and session that it belongs to, and a fingerprint of the request.
 

@@ -116,6 +116,39 @@ class UnauthorizedError(SwitchboardError):
     message = "user not authorized for this session"
 
 
+class UnauthenticatedError(SwitchboardError):
+    """Callers must be verified, and this call has no verified caller."""
+
+    code = "unauthenticated"
+    message = "a valid token is needed: send it as 'Authorization: Bearer <token>'"
+
+
+class IdentityMismatchError(SwitchboardError):
+    """The request names another user or role than the caller's; the detail names the field."""
+
+    code = "identity_mismatch"
+    message = "the request names another user or role than the caller's"
+
+
+class IdentityUnavailableError(SwitchboardError):
+    """The keys of an issuer cannot be fetched, so no token of it can be verified. `retry_after` is in seconds."""
+
+    code = "identity_unavailable"
+    message = "tokens cannot be verified at the moment, try again"
+    retry_after = 5
+
+
+class RateLimitedError(SwitchboardError):
+    """The sender has sent as many messages within a minute as the settings allow. `retry_after` is in seconds."""
+
+    code = "rate_limited"
+    message = "too many messages within a minute"
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        super().__init__(f"at most {limit} messages a minute: try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
 class SessionNotFoundError(SwitchboardError):
     """No session has this id."""
 
