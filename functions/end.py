@@ -9,5 +9,5 @@ from shared.requests import NoQuery
 def handler(request: Request) -> Response:
     """200 with the session as it ended."""
     request.query(NoQuery)
-    session = environment.sessions().end_session(request.session_id)
+    session = environment.sessions().end_session(request.session_id, request.caller)
     return Response(200, {"message": "Session ended successfully", "session": session})

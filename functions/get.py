@@ -9,4 +9,4 @@ from shared.requests import NoQuery
 def handler(request: Request) -> Response:
     """200 with the session as it is at this moment."""
     request.query(NoQuery)
-    return Response(200, {"session": environment.sessions().get_session(request.session_id)})
+    return Response(200, {"session": environment.sessions().get_session(request.session_id, request.caller)})

@@ -1,13 +1,13 @@
 """`GET /health`: can this container serve?"""
 
 from shared import health
-from shared.http import Request, Response, endpoint
+from shared.http import Request, Response, public_endpoint
 from shared.requests import NoQuery
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """200 when it can, 503 when it cannot, with the same body."""
+@public_endpoint
+def handler(request: Request, stranger: bool) -> Response:
+    """200 when it can, 503 when it cannot, with the same body; strangers get the status alone."""
     request.query(NoQuery)
     report = health.check()
-    return Response(200 if report.status == health.HEALTHY else 503, report)
+    return Response(200 if report.status == health.HEALTHY else 503, {"status": report.status} if stranger else report)

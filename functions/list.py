@@ -9,5 +9,5 @@ from shared.requests import ListSessions, session_filter
 def handler(request: Request) -> Response:
     """200 with the page, how many match in all, and the cursor of the next page."""
     query = request.query(ListSessions)
-    page = environment.sessions().list_sessions(session_filter(query), query.cursor, query.limit)
+    page = environment.sessions().list_sessions(session_filter(query), query.cursor, query.limit, request.caller)
     return Response(200, page._asdict())

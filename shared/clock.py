@@ -23,6 +23,11 @@ def render(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
+def seconds_since(moment: str) -> float:
+    """Seconds of the wall clock since a moment in the service's format."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
 def is_rendered(text: str) -> bool:
     """Whether a text is a moment in the service's format."""
     try:

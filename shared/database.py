@@ -38,11 +38,11 @@ T = TypeVar("T", Session, Message)
 class DatabaseManager:
     """Sessions and messages in one database. Every method may raise the `DatabaseError` family."""
 
-    def __init__(self, engine: Engine, writer: Writer) -> None:
+    def __init__(self, engine: Engine, writer: Writer, message_limit: int = 0) -> None:
         """`open_database` makes one from settings, with the schema up to date."""
         self._engine = engine
         self._writer = writer
-        self._sql, self._writes = writes_of(engine)
+        self._sql, self._writes = writes_of(engine, message_limit)
 
     # --- sessions
 
@@ -193,7 +193,7 @@ def open_database(settings: Settings) -> DatabaseManager:
         retry_delay=settings.retry_delay_seconds,
         write_timeout=settings.write_timeout_seconds,
     )
-    return DatabaseManager(engine, writer)
+    return DatabaseManager(engine, writer, settings.message_limit)
 
 
 def _number(rows: list[Row]) -> int:

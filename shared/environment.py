@@ -13,6 +13,7 @@ import msgspec
 
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
+from shared.identity import Identity
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
 
@@ -29,6 +30,7 @@ class Environment(msgspec.Struct, frozen=True):
 
 _lock = threading.Lock()
 _environment: Environment | None = None
+_identity: Identity | None = None
 _left_behind: list[Environment] = []  # of a parent: neither used nor closed in the child
 
 
@@ -36,6 +38,14 @@ def current() -> Environment:
     """The warm environment; at a cold start it is built. Raises `ConfigurationError`, `DatabaseError`."""
     warm = _environment
     return warm if warm is not None else _start()
+
+
+def identity() -> Identity:
+    """What the settings say of callers; no database is needed for it. Raises `ConfigurationError`."""
+    global _identity
+    if _identity is None:
+        _identity = Identity(Settings.from_environment(os.environ))
+    return _identity
 
 
 def sessions() -> SessionManager:
@@ -50,9 +60,9 @@ def messages() -> MessageManager:
 
 def reset() -> None:
     """Close the database and forget everything: the next call is a cold start."""
-    global _environment
+    global _environment, _identity
     with _lock:
-        warm, _environment = _environment, None
+        warm, _environment, _identity = _environment, None, None
     if warm is not None:
         warm.database.close()
 
@@ -66,7 +76,13 @@ def _start() -> Environment:
             for name in Settings.unknown(os.environ):
                 log.warning("%s is not a setting of this service: is it misspelt?", ascii(name)[1:-1])
             database = open_database(settings)
-            manager = SessionManager(database, settings.cache_size, settings.max_staleness_ms, settings.max_students)
+            manager = SessionManager(
+                database,
+                settings.cache_size,
+                settings.max_staleness_ms,
+                settings.max_students,
+                end_only_own=bool(settings.end_only_own),
+            )
             try:
                 manager.load_active_sessions()
             except BaseException:

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from shared import errors, requests
-from shared.entities import IdempotencyKey
+from shared import environment, errors, requests
+from shared.entities import Caller, IdempotencyKey
 from shared.identifiers import canonical
 
 log = logging.getLogger(__name__)
@@ -36,13 +36,17 @@ STATUSES: dict[type[errors.SwitchboardError], int] = {
     errors.InvalidContentError: 400,
     errors.InvalidRecipientError: 400,
     errors.InvalidIdempotencyKeyError: 400,
+    errors.UnauthenticatedError: 401,
     errors.UnauthorizedError: 403,
+    errors.IdentityMismatchError: 403,
     errors.SessionNotFoundError: 404,
     errors.SessionAlreadyEndedError: 409,
     errors.SessionEndedError: 410,
     errors.ContentTooLargeError: 413,
     errors.IdempotencyKeyReusedError: 422,
+    errors.RateLimitedError: 429,
     errors.DatabaseError: 503,
+    errors.IdentityUnavailableError: 503,
 }
 """Error class -> HTTP status; a class without a line has its base's."""
 
@@ -68,7 +72,7 @@ class _Event(msgspec.Struct, rename="camel"):
 
 
 class Request:
-    """What a handler reads of a payload 2.0 event."""
+    """What a handler reads of a payload 2.0 event. `caller` is None when callers are not verified."""
 
     def __init__(self, event: Event, function: str) -> None:
         try:
@@ -76,6 +80,7 @@ class Request:
         except msgspec.ValidationError as error:
             raise errors.InvalidRequestError(f"event: {error}") from None
         self._function = function
+        self.caller: Caller | None = None
 
     @property
     def session_id(self) -> str:
@@ -84,24 +89,28 @@ class Request:
         return canonical(sent) or sent
 
     def query(self, kind: type[T]) -> T:
-        """The typed query. Raises `InvalidRequestError`."""
-        return requests.parse_query(self._event.query_string_parameters or {}, kind)
+        """The typed query, with the caller filled in. Raises `InvalidRequestError`, `IdentityMismatchError`."""
+        return requests.parse_query(self._event.query_string_parameters or {}, kind, self.caller)
 
     def body(self, kind: type[T]) -> T:
-        """The typed JSON body of a route without a query. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+        """The typed JSON body of a route without a query, with the caller filled in.
+
+        Raises `InvalidRequestError`, `ContentTooLargeError`, `IdentityMismatchError`.
+        """
         self.query(requests.NoQuery)
         body = self._event.body or ""
         if not self._event.is_base64_encoded:
-            return requests.parse_body(body.encode("utf-8", "surrogatepass"), kind)
+            return requests.parse_body(body.encode("utf-8", "surrogatepass"), kind, self.caller)
         try:
-            return requests.parse_body(base64.b64decode(body, validate=True), kind)
+            decoded = base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError):
             raise errors.InvalidRequestError("request body: not base64, although it is marked so") from None
+        return requests.parse_body(decoded, kind, self.caller)
 
     def idempotency_key(self, request: Any) -> IdempotencyKey | None:
         """The call's `Idempotency-Key` with a fingerprint of the typed request. Raises `InvalidIdempotencyKeyError`.
 
-        Keys are apart for each function, and within it for each session in the path.
+        Keys are apart for each function, and within it for each session in the path and each verified caller.
         """
         headers = self._event.headers or {}
         key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
@@ -111,6 +120,8 @@ class Request:
         if match is None:
             raise errors.InvalidIdempotencyKeyError
         scope = f"{self._function} {self.session_id}".rstrip()
+        if self.caller is not None:
+            scope = f"{scope} {self.caller.role} {self.caller.user_id}"
         return IdempotencyKey(scope, match[1] or key, _fingerprint(request))
 
 
@@ -128,13 +139,42 @@ def _fingerprint(request: Any) -> str:
 
 
 def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], dict[str, Any]]:
-    """Make a Lambda handler of a function from request to response; every error becomes a problem."""
+    """Make a Lambda handler of a function from request to response; every error becomes a problem.
+
+    Under `SWITCHBOARD_IDENTITY=claims` a call of somebody who is not verified is refused before the function runs.
+    """
+
+    def answer(event: Event, function: str) -> Response:
+        request = Request(event, function)
+        request.caller = caller = environment.identity().caller(event)
+        try:
+            return handle(request)
+        except (errors.UnauthorizedError, errors.IdentityMismatchError) as error:
+            if caller is not None:
+                log.info("%s refused to %s %s: %s", function, caller.role, caller.user_id, error.code)
+            raise
+
+    return _handler(handle, answer)
+
+
+def public_endpoint(handle: Callable[[Request, bool], Response]) -> Callable[[Event, Any], dict[str, Any]]:
+    """The same for a function that strangers may call too: it is told whether this caller is a stranger."""
+
+    def answer(event: Event, function: str) -> Response:
+        return handle(Request(event, function), environment.identity().is_stranger(event))
+
+    return _handler(handle, answer)
+
+
+def _handler(
+    handle: Callable[..., Response], answer: Callable[[Event, str], Response]
+) -> Callable[[Event, Any], dict[str, Any]]:
     function = handle.__module__.rpartition(".")[2]
 
     @functools.wraps(handle)
     def handler(event: Event, context: Any) -> dict[str, Any]:
         try:
-            response = handle(Request(event, function))
+            response = answer(event, function)
             body = msgspec.json.encode(response.body)
             headers = {"Content-Type": "application/json", **response.headers}
             return {"statusCode": response.status, "headers": headers, "body": body.decode()}
@@ -165,8 +205,11 @@ def _problem(error: errors.SwitchboardError, request_id: str, function: str) -> 
     if isinstance(error, errors.SessionAlreadyEndedError):
         problem["end_time"] = error.end_time
     headers = {"Content-Type": "application/problem+json"}
-    if isinstance(error, errors.DatabaseError) and error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
     return {"statusCode": status, "headers": headers, "body": msgspec.json.encode(problem).decode()}
 
 

@@ -142,6 +142,18 @@ class IdempotencyKeyRow(Model):
 IdempotencyKeyRow.add_index(IdempotencyKeyRow.index(IdempotencyKeyRow.created_at, name="idempotency_keys_created_at"))
 
 
+class MessageRateRow(Model):
+    """How many messages a user has sent since `window_start`, within one minute. Only a limit writes here."""
+
+    user_id = TextField(primary_key=True)
+    window_start = MomentField()
+    sent = IntegerField()
+
+    class Meta:
+        table_name = "message_rates"
+        without_rowid = True
+
+
 class IdentifiedMessageRow(MessageRow):
     """A message whose id is unique in its session: a write that is repeated over a network cannot be made twice."""
 
@@ -175,7 +187,14 @@ class SessionCountSlotRow(Model):
         table_name = "session_counts"
 
 
-SQLITE_MODELS: tuple[type[Model], ...] = (SessionRow, MessageRow, EnrollmentRow, SessionCountRow, IdempotencyKeyRow)
+SQLITE_MODELS: tuple[type[Model], ...] = (
+    SessionRow,
+    MessageRow,
+    EnrollmentRow,
+    SessionCountRow,
+    IdempotencyKeyRow,
+    MessageRateRow,
+)
 POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     SessionRow,
     IdentifiedMessageRow,
@@ -183,4 +202,5 @@ POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     SessionHeadRow,
     SessionCountSlotRow,
     IdempotencyKeyRow,
+    MessageRateRow,
 )

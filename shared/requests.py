@@ -10,8 +10,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from shared import rules
-from shared.entities import ACTIVE, ENDED, MessageDraft, Reader, SessionFilter
+from shared.entities import ACTIVE, ENDED, Caller, MessageDraft, Reader, SessionFilter
 from shared.errors import ContentTooLargeError, InvalidContentError, InvalidRequestError
+from shared.identity import filled_in
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """So that the answer to what was accepted fits Lambda's 6 MB, escaped as it is there."""
@@ -75,8 +76,11 @@ class ReadHistory(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
-def parse_body(body: bytes, kind: type[T]) -> T:
-    """A JSON object of this type. Raises `InvalidRequestError`, `ContentTooLargeError`."""
+def parse_body(body: bytes, kind: type[T], caller: Caller | None = None) -> T:
+    """A JSON object of this type, with what it leaves out of a verified caller filled in.
+
+    Raises `InvalidRequestError`, `ContentTooLargeError`, `IdentityMismatchError`.
+    """
     if len(body) > MAX_BODY_BYTES:
         raise ContentTooLargeError(f"request body must be at most {MAX_BODY_BYTES} bytes")
     if not body.strip():
@@ -84,14 +88,22 @@ def parse_body(body: bytes, kind: type[T]) -> T:
     value = _parse_json(body)
     if not isinstance(value, dict):
         raise InvalidRequestError("request body: must be a JSON object")
-    return _convert(value, kind, "field", strict=True)
+    return _convert(filled_in(value, _fields(kind), caller), kind, "field", strict=True)
 
 
-def parse_query(query: dict[str, str], kind: type[T]) -> T:
-    """Query parameters of this type; a limit is read from its decimal digits. Raises `InvalidRequestError`."""
+def parse_query(query: dict[str, str], kind: type[T], caller: Caller | None = None) -> T:
+    """Query parameters of this type, with what they leave out of a verified caller filled in.
+
+    A limit is read from its decimal digits. Raises `InvalidRequestError`, `IdentityMismatchError`.
+    """
     if "limit" in query and not _DIGITS.fullmatch(query["limit"]):
         raise InvalidRequestError("limit: must be a whole number in decimal digits")
-    return _convert(query, kind, "query parameter", strict=False)
+    return _convert(filled_in(query, _fields(kind), caller), kind, "query parameter", strict=False)
+
+
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    fields: tuple[str, ...] = kind.__struct_fields__
+    return fields
 
 
 def session_filter(query: ListSessions) -> SessionFilter:

@@ -3,9 +3,21 @@
 import logging
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from shared import clock, paging, rules
-from shared.entities import ACTIVE, ENDED, STUDENT, FoundSessions, IdempotencyKey, Session, SessionFilter
-from shared.errors import SessionEndedError, UnauthorizedError
+from shared.entities import (
+    ACTIVE,
+    ENDED,
+    INSTRUCTOR,
+    STUDENT,
+    Caller,
+    FoundSessions,
+    IdempotencyKey,
+    Session,
+    SessionFilter,
+)
+from shared.errors import IdentityMismatchError, SessionEndedError, SessionNotFoundError, UnauthorizedError
 from shared.identifiers import canonical, new_id
 from shared.session_cache import SessionCache
 
@@ -46,12 +58,19 @@ class SessionManager:
     """
 
     def __init__(
-        self, database: SessionStore, cache_size: int = 1000, max_staleness_ms: int = 0, max_students: int = 1000
+        self,
+        database: SessionStore,
+        cache_size: int = 1000,
+        max_staleness_ms: int = 0,
+        max_students: int = 1000,
+        *,
+        end_only_own: bool = False,
     ) -> None:
         self._database = database
         self._cache = SessionCache(cache_size)
         self._max_staleness_ms = max_staleness_ms
         self._max_students = max_students
+        self._end_only_own = end_only_own
 
     def create_session(
         self,
@@ -59,8 +78,10 @@ class SessionManager:
         created_by: str,
         student_ids: list[str] | tuple[str, ...],
         key: IdempotencyKey | None = None,
+        caller: Caller | None = None,
     ) -> Session:
         """Create a session for these students, without duplicates. With a key, at most one session for that key."""
+        _require_instructor(caller)
         rules.check_name(name)
         rules.check_created_by(created_by)
         students = tuple(dict.fromkeys(student_ids))
@@ -73,20 +94,30 @@ class SessionManager:
         log.info("created session %s with %d students", session.id, len(students))
         return session
 
-    def get_session(self, session_id: str) -> Session:
-        """The session with its current status. Raises `SessionNotFoundError`."""
+    def get_session(self, session_id: str, caller: Caller | None = None) -> Session:
+        """The session with its current status. Raises `SessionNotFoundError`.
+
+        A student finds only sessions that list the student: whether another session exists is a secret.
+        """
         key = rules.session_key(session_id)
         cached = self._cache.get(key)
-        if cached is not None and self._still_active(key):
-            return cached.session
-        session = self._database.get_session(key)
+        active = cached is not None and self._still_active(key)
+        session = cached.session if cached is not None and active else self._database.get_session(key)
         if session.status == ENDED:
             self.saw_end(key)
+        if caller is not None and caller.role == STUDENT and caller.user_id not in session.student_ids:
+            raise SessionNotFoundError
         return session
 
-    def end_session(self, session_id: str) -> Session:
-        """End an active session. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`."""
+    def end_session(self, session_id: str, caller: Caller | None = None) -> Session:
+        """End an active session. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`, `UnauthorizedError`.
+
+        Any instructor may, or only its creator where the settings say so.
+        """
+        _require_instructor(caller)
         key = rules.session_key(session_id)
+        if caller is not None and self._end_only_own and self.get_session(key).created_by != caller.user_id:
+            raise UnauthorizedError
         try:
             session = self._database.update_session(key)
         finally:  # after a failure too: another call has ended the session, or the outcome of this one is unknown
@@ -98,8 +129,15 @@ class SessionManager:
         """Every active session, newest first."""
         return self._database.list_active_sessions()
 
-    def list_sessions(self, wanted: SessionFilter, cursor: str | None = None, limit: int = 100) -> SessionPage:
-        """A page of sessions, newest first. Raises `InvalidRequestError` for a cursor of another list."""
+    def list_sessions(
+        self, wanted: SessionFilter, cursor: str | None = None, limit: int = 100, caller: Caller | None = None
+    ) -> SessionPage:
+        """A page of sessions, newest first; a student's own ones for a student.
+
+        Raises `InvalidRequestError` for a cursor of another list, `IdentityMismatchError` for another's sessions.
+        """
+        if caller is not None and caller.role == STUDENT:
+            wanted = _own(wanted, caller)
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)
         after = paging.position(cursor, query, tuple[str, str], _is_start_and_id)
         found = self._database.list_sessions(wanted, after, limit)
@@ -193,6 +231,17 @@ class SessionManager:
         if must_be_active:
             raise SessionEndedError
         return frozenset(session.student_ids)
+
+
+def _require_instructor(caller: Caller | None) -> None:
+    if caller is not None and caller.role != INSTRUCTOR:
+        raise UnauthorizedError
+
+
+def _own(wanted: SessionFilter, student: Caller) -> SessionFilter:
+    if wanted.student_id not in (None, student.user_id):
+        raise IdentityMismatchError("student_id: is not the caller's")
+    return msgspec.structs.replace(wanted, student_id=student.user_id)
 
 
 def _is_start_and_id(position: tuple[str, str]) -> bool:

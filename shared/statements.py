@@ -12,7 +12,7 @@ from typing import Any
 from peewee import SQL, Database, Query, Value, fn
 
 from shared.entities import ACTIVE, BROADCAST, STUDENT_MESSAGE_TYPES
-from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionRow
+from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRateRow, MessageRow, SessionRow
 
 P = Value(None, converter=False)
 
@@ -100,6 +100,11 @@ class Statements(ABC):
         sent = (MessageRow.from_user == P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
         received = (MessageRow.to_user == P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
         return self.text(_history().where(sent | received).limit(P))
+
+    @cached_property
+    def rate_window(self) -> str:
+        """(user_id) -> (window_start,)"""
+        return self.text(MessageRateRow.select(MessageRateRow.window_start).where(MessageRateRow.user_id == P))
 
     # --- idempotency keys
 

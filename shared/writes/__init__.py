@@ -1,14 +1,25 @@
 """What each write does inside its transaction: one module for each engine."""
 
+import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from shared import clock
 from shared.engines import Connection, Engine
 from shared.entities import IdempotencyKey, Message, MessageDraft, Session
 from shared.statements import Statements
 from shared.writer import Write
 
+RATE_WINDOW = timedelta(minutes=1)
+"""How long a user's messages are counted, from the first one on. Then the count starts again."""
+
 T = TypeVar("T")
+
+
+def seconds_left(window_start: str) -> int:
+    """How many seconds a user must wait whose window began then; at least 1."""
+    return max(1, math.ceil(RATE_WINDOW.total_seconds() - clock.seconds_since(window_start)))
 
 
 class Change(NamedTuple, Generic[T]):
@@ -49,14 +60,14 @@ class Writes(Protocol):
         """A write that leaves every row as it was; it fails when the database cannot be written."""
 
 
-def writes_of(engine: Engine) -> tuple[Statements, Writes]:
+def writes_of(engine: Engine, message_limit: int = 0) -> tuple[Statements, Writes]:
     """The statements and writes for an engine."""
     if engine.kind == "sqlite":
         from shared.writes.sqlite import SqliteStatements, SqliteWrites
 
         statements = SqliteStatements(engine.dialect)
-        return statements, SqliteWrites(statements)
+        return statements, SqliteWrites(statements, message_limit)
     from shared.writes.postgresql import PostgresqlStatements, PostgresqlWrites
 
     postgresql_statements = PostgresqlStatements(engine.dialect)
-    return postgresql_statements, PostgresqlWrites(postgresql_statements)
+    return postgresql_statements, PostgresqlWrites(postgresql_statements, message_limit)

@@ -21,14 +21,20 @@ from shared import clock
 from shared.engines import Connection
 from shared.engines.postgresql.errors import lost_race
 from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
-from shared.errors import SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError, SwitchboardError
+from shared.errors import (
+    RateLimitedError,
+    SessionAlreadyEndedError,
+    SessionEndedError,
+    SessionNotFoundError,
+    SwitchboardError,
+)
 from shared.identifiers import new_id
 from shared.models import SessionCountSlotRow
 from shared.paging import PAGE_BYTES
 from shared.rows import json_text, message_of, session_of
 from shared.statements import Statements
 from shared.writer import Deferred
-from shared.writes import Change
+from shared.writes import RATE_WINDOW, Change, seconds_left
 
 _SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
 _DELETE_ONE_TIME_IN = 64  # writes with a key: if each one deleted, they would all wait for the same rows
@@ -73,6 +79,31 @@ INSERT INTO messages (session_id, sequence, id, type, context, from_user, to_use
 SELECT %(session_id)s::uuid, sequence, %(id)s::uuid, %(type)s, %(context)s, %(from_user)s, %(to_user)s, timestamp,
   %(content)s
 FROM head
+RETURNING timestamp
+"""
+
+# The head is locked first, so a message that is one too many leaves no gap in the sequence.
+_COUNT_AND_APPEND = """
+WITH head AS (
+  SELECT session_id FROM session_heads WHERE session_id = %(session_id)s AND status = 'active' FOR UPDATE
+), counted AS (
+  INSERT INTO message_rates AS rate (user_id, window_start, sent)
+  SELECT %(from_user)s, %(now)s::timestamptz, 1 FROM head
+  ON CONFLICT (user_id) DO UPDATE SET
+    sent = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s THEN rate.sent + 1 ELSE 1 END,
+    window_start = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s
+      THEN rate.window_start ELSE excluded.window_start END
+  WHERE rate.sent < %(limit)s OR NOT (rate.window_start > %(oldest)s AND rate.window_start <= %(now)s)
+  RETURNING sent
+), moved AS (
+  UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
+  FROM counted WHERE session_id = %(session_id)s AND status = 'active'
+  RETURNING sequence, timestamp
+)
+INSERT INTO messages (session_id, sequence, id, type, context, from_user, to_user, timestamp, content)
+SELECT %(session_id)s::uuid, sequence, %(id)s::uuid, %(type)s, %(context)s, %(from_user)s, %(to_user)s, timestamp,
+  %(content)s
+FROM moved
 RETURNING timestamp
 """
 
@@ -126,8 +157,9 @@ class PostgresqlStatements(Statements):
 class PostgresqlWrites:
     """See `shared.writes.Writes`."""
 
-    def __init__(self, statements: PostgresqlStatements) -> None:
+    def __init__(self, statements: PostgresqlStatements, message_limit: int = 0) -> None:
         self._sql = statements
+        self._message_limit = message_limit
         self._slot = random.randrange(_SLOTS)  # noqa: S311
 
     def create(self, session: Session) -> Change[Session]:
@@ -199,17 +231,31 @@ class PostgresqlWrites:
             except SwitchboardError:
                 self._refuse_unless_active(connection, draft.session_id)
                 raise
-            cursor = connection.execute(_APPEND, values | {"now": clock.now()})
+            cursor = connection.execute(*self._append_statement(values))
 
             def read() -> Message:
                 for (timestamp,) in cursor.fetchall():
                     return message_of(message_id, draft, timestamp)
                 self._refuse_unless_active(connection, draft.session_id)
+                self._refuse_beyond_limit(connection, draft.from_user)
                 raise lost_race(perhaps_written=True)  # the session was created between the two statements
 
             return Deferred(read)
 
         return Change(run, atomic=True, order=draft.session_id)
+
+    def _append_statement(self, values: dict[str, str | None]) -> tuple[str, dict[str, object]]:
+        now: dict[str, object] = {**values, "now": clock.now()}
+        if not self._message_limit:
+            return _APPEND, now
+        return _COUNT_AND_APPEND, now | {"oldest": clock.ago(RATE_WINDOW), "limit": self._message_limit}
+
+    def _refuse_beyond_limit(self, connection: Connection, user_id: str) -> None:
+        """Raise `RateLimitedError` while a user's window lasts; called when a limit let no message pass."""
+        if self._message_limit:
+            for (start,) in connection.execute(self._sql.rate_window, (user_id,)).fetchall():
+                if start > clock.ago(RATE_WINDOW):
+                    raise RateLimitedError(self._message_limit, seconds_left(start))
 
     def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
         """Store a call's answer. If another call stored one first, this transaction fails and the retry finds it."""

@@ -8,12 +8,19 @@ from peewee import JOIN, SQL, Query, fn
 from shared import clock
 from shared.engines import Connection
 from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
-from shared.errors import SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError
+from shared.errors import RateLimitedError, SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError
 from shared.identifiers import new_id
-from shared.models import EnrollmentRow, IdempotencyKeyRow, MessageRow, SessionCountRow, SessionRow
+from shared.models import (
+    EnrollmentRow,
+    IdempotencyKeyRow,
+    MessageRateRow,
+    MessageRow,
+    SessionCountRow,
+    SessionRow,
+)
 from shared.rows import ended, json_text, message_of, message_row, session_of
 from shared.statements import P, Statements
-from shared.writes import Change
+from shared.writes import RATE_WINDOW, Change, seconds_left
 
 _ACTIVE = SQL("'active'")
 _ENDED = SQL("'ended'")
@@ -23,8 +30,9 @@ _DELETED_AT_ONCE = 10  # expired answers that one write deletes
 class SqliteWrites:
     """See `shared.writes.Writes`."""
 
-    def __init__(self, statements: "SqliteStatements") -> None:
+    def __init__(self, statements: "SqliteStatements", message_limit: int = 0) -> None:
         self._sql = statements
+        self._message_limit = message_limit
 
     def create(self, session: Session) -> Change[Session]:
         """Store a new session."""
@@ -85,12 +93,21 @@ class SqliteWrites:
             if status != ACTIVE:
                 raise SessionEndedError
             authorize()
+            if self._message_limit:
+                self._count(connection, draft.from_user)
             attempted = ((sequence or 0) + 1, max(clock.now(), timestamp or start_time))
             message = message_of(message_id, draft, attempted[1])
             connection.execute(self._sql.insert_message, message_row(message, attempted[0]))
             return message
 
-        return Change(run, atomic=True)
+        return Change(run, atomic=not self._message_limit)
+
+    def _count(self, connection: Connection, user_id: str) -> None:
+        """Count one more message of a user. Raises `RateLimitedError`, and then nothing is written."""
+        row = (user_id, clock.now(), clock.ago(RATE_WINDOW), self._message_limit)
+        if not connection.execute(self._sql.count_message, row).fetchall():
+            ((start,),) = connection.execute(self._sql.rate_window, (user_id,)).fetchall()
+            raise RateLimitedError(self._message_limit, seconds_left(start))
 
     def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:
         """Store a call's answer, and delete some that have expired."""
@@ -168,6 +185,29 @@ class SqliteStatements(Statements):
     def insert_message(self) -> str:
         """(session_id, sequence, id, type, context, from_user, to_user, timestamp, content)"""
         return self.text(MessageRow.insert(dict.fromkeys(MessageRow._meta.sorted_fields, P)))
+
+    @cached_property
+    def count_message(self) -> str:
+        """(user_id, now, a minute ago, limit) -> (sent,), or no row when the limit is reached"""
+        in_window = "(message_rates.window_start > ?3 AND message_rates.window_start <= ?2)"
+        first = {
+            MessageRateRow.user_id: SQL("?1"),
+            MessageRateRow.window_start: SQL("?2"),
+            MessageRateRow.sent: SQL("1"),
+        }
+        counted = {
+            MessageRateRow.sent: SQL(f"iif({in_window}, message_rates.sent + 1, 1)"),
+            MessageRateRow.window_start: SQL(f"iif({in_window}, message_rates.window_start, ?2)"),
+        }
+        return self.text(
+            MessageRateRow.insert(first)
+            .on_conflict(
+                conflict_target=(MessageRateRow.user_id,),
+                update=counted,
+                where=SQL(f"NOT {in_window} OR message_rates.sent < ?4"),
+            )
+            .returning(MessageRateRow.sent)
+        )
 
     @cached_property
     def message_id(self) -> str:
