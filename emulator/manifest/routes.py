@@ -45,7 +45,7 @@ class Routes:
         self._add(route, section.where)
 
     def _authorizer(self, section: Section, kind: ApiKind, route: str) -> Authorizer | None:
-        if section.data.get("authorizer") is None:
+        if not section.data.get("authorizer"):  # an empty name is none, as in the framework
             return None
         found = authorizers.of_route(section, kind, route, self._known)
         self.authorizers[found.name] = found
