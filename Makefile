@@ -11,6 +11,11 @@ WITHOUT_LINUX ?= tests/api tests/emulator/test_answers.py tests/emulator/test_co
 BIN := $(VENV)/bin
 # BIN=… names an existing virtual environment. Its path may contain spaces; make's targets cannot.
 MADE := $(if $(filter-out $(VENV)/bin,$(BIN)),,$(VENV)/bin/python)
+# With IDENTITY=1 callers are verified, and the emulator is the issuer of their tokens too.
+ISSUER := http://$(HOST):$(PORT)
+IDENTITY_OPTIONS = $(if $(IDENTITY),--identity --param identity=issuer --param issuer=$(ISSUER)/_emulator/idp \
+  --param audience=emulator --param origin=$(ISSUER))
+
 ZIP := .serverless/switchboard-sessions.zip
 PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
 
@@ -20,8 +25,9 @@ PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: $(VENV)/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev)
-	@exec "$(BIN)/python" -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*'
+run: $(VENV)/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev; IDENTITY=1 verifies callers)
+	@exec "$(BIN)/python" -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*' \
+	  $(IDENTITY_OPTIONS)
 
 # Each file of tests runs in one process, for its servers. In the order of their folders the slow files come early.
 test: $(VENV)/test.stamp lint types imports  ## Run the linter, type checker, import rules and all tests (JOBS=4 processes)

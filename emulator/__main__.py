@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,12 @@ from emulator.manifest.loader import Source
 Host = Annotated[str, typer.Option(help="Address to listen on; from beyond this machine everybody could call.")]
 AllowHost = Annotated[
     list[str], typer.Option(help="A name besides localhost by which the Lambda API and the logs may be asked for.")
+]
+BeIdentityProvider = Annotated[
+    bool, typer.Option("--identity", help="Be an identity provider too: an issuer whose tokens `token` prints.")
+]
+IdentityKey = Annotated[
+    Path | None, typer.Option(help="Keep the issuer's private key in this file; made where it is missing.")
 ]
 MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for one function.")]
 QueueSeconds = Annotated[float, typer.Option(min=0, help="How long a request waits for a free one, before 429.")]
@@ -54,6 +61,8 @@ def serve(
     idle_seconds: IdleSeconds = Settings.idle_seconds,
     prewarm: Prewarm = Settings.prewarm,
     enforce_memory: EnforceMemory = Settings.enforce_memory,
+    identity: BeIdentityProvider = False,
+    identity_key: IdentityKey = None,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -77,16 +86,18 @@ def serve(
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.
-    from emulator.cli.serve import serve_until_stopped
+    from emulator.cli.serve import Identity, serve_until_stopped
 
     runtime = options.Runtime.INLINE if inline else runtime
-    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings, allow_host)
+    provider = Identity(identity_key) if identity or identity_key else None
+    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings, allow_host, provider)
 
 
 cli.command("invoke")(commands.invoke)
 cli.command("routes")(commands.routes)
 cli.command("logs")(commands.logs)
 cli.command("schedules")(commands.schedules)
+cli.command("token")(commands.token)
 cli.command("openapi")(commands.describe)
 
 if __name__ == "__main__":

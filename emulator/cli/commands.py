@@ -39,6 +39,10 @@ Data = Annotated[str | None, typer.Option(help="The event, as JSON.")]
 EventFile = Annotated[Path | None, typer.Option("--event", help="A file with the event; - for standard input.")]
 FunctionName = Annotated[str | None, typer.Option(help="Only this function's.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")]
+User = Annotated[str, typer.Argument(help="The user whom the token names.")]
+TokenRoles = Annotated[list[str], typer.Option("--role", help="A role of the user; may be given several times.")]
+Audience = Annotated[str, typer.Option(help="The service that the token is for.")]
+Seconds = Annotated[int, typer.Option(help="How long the token is valid; below 0 it has expired already.")]
 Run = Annotated[str | None, typer.Option(help="Call this schedule's function now.")]
 
 
@@ -110,6 +114,19 @@ def schedules(run: Run = None, port: Port = 8080) -> None:
     for one in _ask("GET", port, "/_emulator/schedules")["schedules"]:
         state = "" if one["enabled"] else "  (disabled)"
         console.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
+
+
+def token(
+    user: User,
+    role: TokenRoles = [],  # noqa: B006
+    audience: Audience = "emulator",
+    seconds: Seconds = 8 * 3600,
+    port: Port = 8080,
+) -> None:
+    """Print a token of a running emulator's identity provider (`--identity`)."""
+    query = [("user", user), ("audience", audience), ("seconds", str(seconds)), *(("role", one) for one in role)]
+    answer = _ask("GET", port, f"/_emulator/idp/token?{urllib.parse.urlencode(query)}")
+    console.write(answer["access_token"] + "\n")
 
 
 def describe(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006

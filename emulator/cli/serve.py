@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.cli import options
 from emulator.containers.workers import Settings
@@ -20,6 +22,15 @@ from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
 from emulator.service.project import Project
 
+if TYPE_CHECKING:
+    from emulator.server.identity_provider import IdentityProvider
+
+
+class Identity(NamedTuple):
+    """That the emulator is an identity provider too, and which file keeps its private key."""
+
+    key_file: Path | None = None
+
 
 def serve_until_stopped(
     host: str,
@@ -28,6 +39,7 @@ def serve_until_stopped(
     runtime: options.Runtime,
     settings: Settings,
     allow_hosts: Iterable[str] = (),
+    identity: Identity | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
@@ -42,11 +54,13 @@ def serve_until_stopped(
     _warn(manifest, host)
     url_listeners = {url.function.name: _listen_near(host, port) for url in manifest.urls}
     addresses = {name: _address(host, one) for name, one in url_listeners.items()}
-    text = console.banner(manifest, _address(host, listener), runtime.value, addresses)
+    own_address = _address(host, listener)
+    text = console.banner(manifest, own_address, runtime.value, addresses)
     screen = Console()
     project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
     url_ports = {one.getsockname()[1]: name for name, one in url_listeners.items()}
-    application = Application(project, Gateway(project, url_ports), (host, *allow_hosts))
+    routes = [] if identity is None else _identity_provider(identity, own_address).routes()
+    application = Application(project, Gateway(project, url_ports), (host, *allow_hosts), routes)
     Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
         [listener, *url_listeners.values()]
     )
@@ -70,3 +84,13 @@ def _listen_near(host: str, port: int) -> socket.socket:
 def _address(host: str, listener: socket.socket) -> str:
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _identity_provider(identity: Identity, url: str) -> IdentityProvider:
+    # Imported here: everybody else does without the packages for cryptography.
+    from emulator.server.identity_provider import IdentityProvider, KeyFileError
+
+    try:
+        return IdentityProvider(url, identity.key_file)
+    except KeyFileError as error:
+        options.refuse(str(error))

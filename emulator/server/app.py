@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from emulator.gateway.bodies import ClientGoneError
@@ -29,16 +30,19 @@ class Application:
     """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan.
 
     The emulator's own routes answer for a loopback host and for `hosts` only, and to no web page of another origin.
+    `routes` are further ones of its own.
     """
 
-    def __init__(self, project: Project, gateway: Gateway, hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, project: Project, gateway: Gateway, hosts: Iterable[str] = (), routes: Iterable[BaseRoute] = ()
+    ) -> None:
         self.project = project
         self.gateway = gateway
         self.access = Access(hosts)
         self.invoke_api = InvokeApi(project)
         self.starlette = Starlette(
             lifespan=self._lifespan,
-            routes=[*self.invoke_api.routes(), *Management(project).routes()],
+            routes=[*self.invoke_api.routes(), *Management(project).routes(), *routes],
             exception_handlers={
                 ServiceError: _service_error,
                 ManifestError: _manifest_error,

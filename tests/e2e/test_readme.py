@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from tests.e2e.conftest import ROOT
+from tests.emulator.test_identity import running_with_identity
 
 README = (ROOT / "README.md").read_text("utf-8")
-CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+CHANGING = re.compile(r"u-[\w-]{43}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def blocks(heading: str, language: str) -> list[str]:
@@ -31,6 +32,19 @@ def test_the_classroom(port: int) -> None:
     script = "\n".join(commands).replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=os.environ)
     assert masked(ran.stdout).splitlines() == [masked(line) for line in printed]
+
+
+def test_who_calls(tmp_path: Path) -> None:
+    with running_with_identity(tmp_path) as emulator:
+        console = "".join(blocks("Who calls", "console"))
+        commands = [line.removeprefix("$ ") for line in console.splitlines() if line.startswith("$ ")]
+        printed = [line for line in console.splitlines() if not line.startswith("$ ")]
+        script = "\n".join(commands).replace(".venv/bin/python", shlex.quote(sys.executable))
+        script = script.replace("emulator token", f"emulator token --port {emulator.port}")
+        script = script.replace("127.0.0.1:8080", f"127.0.0.1:{emulator.port}")
+        ran = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    output = ran.stdout.replace(f"127.0.0.1:{emulator.port}", "127.0.0.1:8080")
+    assert masked(output).splitlines() == [masked(line) for line in printed]
 
 
 def test_the_emulators_commands() -> None:
@@ -58,7 +72,9 @@ def test_the_time_frozen_test(tmp_path: Path) -> None:
 def test_every_setting_is_in_the_table() -> None:
     from shared.config import Settings, variable
 
-    table = dict(re.findall(r"^\| `(SWITCHBOARD_\w+)` \| `([^`]*)`", README, re.MULTILINE))
+    rows = re.findall(r"^\| `(SWITCHBOARD_\w+)` \|(.*?)\|", README, re.MULTILINE)
+    plain = re.compile(r" `([^`]*)` ")  # other defaults are in words
+    table = {name: found[1] if (found := plain.fullmatch(cell)) else "" for name, cell in rows}
     assert table.keys() == {variable(name) for name in Settings.__struct_fields__}
     assert Settings.from_environment(table) == Settings()
 
