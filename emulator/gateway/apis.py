@@ -9,6 +9,7 @@ from emulator.gateway import cors, payload_v1_event, payload_v1_response, payloa
 from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response, error_response
 from emulator.gateway.routing import Match, Router
+from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import Manifest, Route
 
 
@@ -31,6 +32,11 @@ class Api(Protocol):
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """The event that the function receives."""
+
+    def prepare(
+        self, request: Request, route: Route, event: dict[str, Any], caller: Caller | None
+    ) -> dict[str, Any] | Response:
+        """What the function receives, or the response to a request that it may not see, whoever calls."""
 
     def answer(self, request: Request, route: Route, outcome: Outcome | None) -> Response:
         """The response to an outcome; None when the API's own time limit has passed."""
@@ -65,6 +71,10 @@ class HttpApi:
         """Payload format 2.0, or 1.0 where the manifest says so."""
         build = payload_v1_event.http_api if route.payload == "1.0" else payload_v2_event.http_api
         return build(request, route, parameters)
+
+    def prepare(self, _: Request, __: Route, event: dict[str, Any], ___: Caller | None) -> dict[str, Any] | Response:
+        """The event as it is."""
+        return event
 
     def answer(self, _: Request, route: Route, outcome: Outcome | None) -> Response:
         """In format 2.0 a result without a status is the body of a 200."""

@@ -11,6 +11,7 @@ from emulator.gateway.function_result import error_summary
 from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response, error_response
 from emulator.gateway.routing import Match
+from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import FunctionUrl, Route
 
 
@@ -51,6 +52,10 @@ class FunctionUrlApi:
             "domainName": f"{self._id}.lambda-url.{route.function.region}.on.aws",
             "domainPrefix": self._id,
         }
+        return event
+
+    def prepare(self, _: Request, __: Route, event: dict[str, Any], ___: Caller | None) -> dict[str, Any] | Response:
+        """The event as it is."""
         return event
 
     def answer(self, _: Request, __: Route, outcome: Outcome | None) -> Response:

@@ -6,6 +6,7 @@ Plain ASGI, without Starlette: every request passes here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
 from emulator.gateway import authorizers, callers
 from emulator.gateway.apis import Api, HttpApi
+from emulator.gateway.authorizers import Authorizer
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
@@ -23,9 +25,11 @@ from emulator.gateway.request import HEADER_LIMIT, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
 from emulator.gateway.rest_api import RestApi
 from emulator.gateway.routing import Match
+from emulator.gateway.verdicts import Caller, Event
 from emulator.manifest.document import ManifestError
 from emulator.manifest.model import Manifest, Route
 from emulator.runtime.handlers import MAX_PAYLOAD
+from emulator.service import ids
 from emulator.service.project import Project
 
 REPLY = "emulator.reply"
@@ -107,27 +111,48 @@ class Gateway:
         if body is None:
             return too_large()
         request = Request.from_scope(scope, body)
-        event = api.event(request, route, parameters)
-        if route.authorizer:
-            verdict = await by_name[route.authorizer].ask(Call(request, route, parameters, event))
-            if isinstance(verdict, Response):
-                return verdict
-            callers.add(event, route.payload, verdict)
-        payload = _encode(event)
+        call = Call(request, route, parameters, api.event(request, route, parameters))
+        prepared = await _prepared(api, call, by_name)
+        if isinstance(prepared, Response):
+            return prepared
+        payload = _encode(prepared)
         if len(payload) > MAX_PAYLOAD:
             return too_large()
-        response = api.answer(request, route, await self._invoke(route, request, payload, api.timeout))
+        outcome = await self._invoke(route, request, payload, api.timeout)
+        response = api.answer(request, route, outcome)
         response.headers.append((api.id_header, request.id.encode()))
         return response
 
     async def _invoke(self, route: Route, request: Request, event: bytes, limit: float) -> Outcome | None:
-        """The outcome, or None when the gateway's own limit, in seconds, passes before the function is done."""
+        """The outcome, or None when the gateway's own limit, in seconds, passes before the function is done.
+
+        None, too, for a function that nobody waits for.
+        """
+        if route.rest is not None and route.rest.asynchronous:
+            request_id = ids.invocation()
+            attempt = functools.partial(
+                self._project.functions.invoke, route.function, event, request.trace_id, request_id=request_id
+            )
+            self._project.asynchronous.start(route.function, event, request_id, attempt)
+            return None
         call = self._project.functions.invoke(route.function, event, request.trace_id)
         if route.function.timeout < limit:
             return await call
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
         return task.result() if done else None
+
+
+async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer]) -> Event | Response:
+    """What the function receives, or the response to a request that it may not see."""
+    caller: Caller | None = None
+    if call.route.authorizer:
+        verdict = await by_name[call.route.authorizer].ask(call)
+        if isinstance(verdict, Response):
+            return verdict
+        caller = verdict
+        callers.add(call.event, call.route.payload, caller)
+    return api.prepare(call.request, call.route, call.event, caller)
 
 
 async def reply(scope: Scope, send: Send, response: Response) -> None:

@@ -18,7 +18,6 @@ from emulator.gateway.function_result import (
     value_of,
 )
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
-from emulator.manifest.cors import DEFAULT_HEADERS
 
 _KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 
@@ -48,20 +47,6 @@ def http_api(outcome: Outcome) -> Response:
         return _complete(outcome, decode=True)
     except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
-
-
-def preflight(methods: list[str]) -> Response:
-    """What the framework's OPTIONS method answers where a route has `cors: true`."""
-    return Response(
-        200,
-        b"",
-        [
-            JSON_TYPE,
-            (b"access-control-allow-origin", b"*"),
-            (b"access-control-allow-headers", ",".join(DEFAULT_HEADERS).encode()),
-            (b"access-control-allow-methods", ",".join(["OPTIONS", *methods]).encode()),
-        ],
-    )
 
 
 def _complete(outcome: Outcome, *, decode: bool) -> Response:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.containers import Outcome
-from emulator.gateway import media_types, payload_v1_event, payload_v1_response, rest_errors
+from emulator.gateway import (
+    api_keys,
+    lambda_integration,
+    media_types,
+    payload_v1_event,
+    payload_v1_response,
+    request_validation,
+    rest_errors,
+)
 from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response
+from emulator.gateway.rest_preflights import Preflights
 from emulator.gateway.routing import Match, Router
+from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import Manifest, Route
+from emulator.manifest.rest_model import RestMethod
 
 
 class RestApi:
@@ -20,12 +31,12 @@ class RestApi:
 
     def __init__(self, manifest: Manifest) -> None:
         self.stage = manifest.stage
-        self._binary_types = manifest.rest.binary_types
+        self._settings = manifest.rest
         self.prefix = f"/{manifest.stage}"
         routes = [route for route in manifest.routes if route.kind == "http"]
-        self.router = Router(routes)
-        self.preflights = Router(route for route in routes if route.cors)
-        self.methods = sorted({route.method for route in routes})
+        own = {route.path for route in routes if route.method == "OPTIONS"}
+        self._preflights = Preflights(route for route in routes if route.path not in own)
+        self.router = Router([*routes, *self._preflights.routes])
         self.serves = bool(routes)
 
     def owns(self, raw_path: str) -> bool:
@@ -33,12 +44,11 @@ class RestApi:
         return self.serves and (raw_path == self.prefix or raw_path.startswith(f"{self.prefix}/"))
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
-        """Answered for the routes that have `cors`, by an OPTIONS method that the framework adds."""
-        if method != "OPTIONS" or self.match(method, raw_path):
+        """Answered for the paths of routes that have `cors`, unless there is a route for OPTIONS."""
+        match = self.match(method, raw_path)
+        if match is None or match[0] not in self._preflights.routes:
             return None
-        path = self._resource(raw_path)
-        allowed = [one for one in (*self.methods, "GET") if self.preflights.match(one, path)]
-        return payload_v1_response.preflight(sorted(set(allowed))) if allowed else None
+        return self._preflights.answer(match[0].path, headers)
 
     def match(self, method: str, raw_path: str) -> Match | None:
         """The route of a request, its stage left out."""
@@ -51,11 +61,31 @@ class RestApi:
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 1.0."""
         path = self._inside(request.raw_path)
-        return payload_v1_event.rest_api(request, path, route, parameters, self.stage, self._binary_types)
+        return payload_v1_event.rest_api(request, path, route, parameters, self.stage, self._settings.binary_types)
+
+    def prepare(
+        self, request: Request, route: Route, event: dict[str, Any], caller: Caller | None
+    ) -> dict[str, Any] | Response:
+        """The checks after the authorizer: an API key, then the rules of the request. Then the mapping, if any."""
+        method = _method(route)
+        if method.unavailable is not None:
+            return rest_errors.error(501, "Not Implemented", "NotImplementedException", method.unavailable)
+        if method.private:
+            key = caller.api_key if caller else None
+            if refused := api_keys.refusal(self._settings, request, event, key):
+                return refused
+        if refused := request_validation.refusal(method.rules, request, event):
+            return refused
+        return lambda_integration.event_of(request, event, method.claims) if method.integration == "lambda" else event
 
     def answer(self, request: Request, route: Route, outcome: Outcome | None) -> Response:
         """A result must have every part. One marked as base64 is decoded for clients that accept a binary type."""
-        decode = media_types.matches(request.header(b"accept"), self._binary_types)
+        method = _method(route)
+        if method.asynchronous:
+            return lambda_integration.accepted(method.cors)
+        if method.integration == "lambda":
+            return lambda_integration.answer(outcome, method.cors)
+        decode = media_types.matches(request.header(b"accept"), self._settings.binary_types)
         return payload_v1_response.rest_api(outcome, decode=decode)
 
     def finish(self, headers: Headers, response: Response) -> None:
@@ -67,3 +97,7 @@ class RestApi:
 
     def _inside(self, raw_path: str) -> str:
         return raw_path[len(self.prefix) :] or "/"
+
+
+def _method(route: Route) -> RestMethod:
+    return route.rest or RestMethod()

@@ -24,6 +24,11 @@ def missing() -> Response:
     return error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
 
 
+def bad_request(message: str, note: str = "") -> Response:
+    """400: the request is against the rules of its route."""
+    return error(400, message, "BadRequestException", note)
+
+
 def unauthorized(note: str, message: str = "Unauthorized") -> Response:
     """401: the request does not say who calls, or its token is not accepted."""
     return error(401, message, "UnauthorizedException", note)

@@ -75,7 +75,8 @@ def _verdict(answer: Answer, method_arn: str) -> Caller | Response:
     if effect != "Allow":
         return rest_errors.denied("the authorizer denied it", explicitly=effect == "Deny")
     context = {name: _text(value) for name, value in (answer.value.get("context") or {}).items() if value is not None}
-    return Caller("lambda", context, answer.value["principalId"], answer.milliseconds)
+    key = answer.value.get("usageIdentifierKey")
+    return Caller("lambda", context, answer.value["principalId"], answer.milliseconds, str(key) if key else None)
 
 
 def _is_usable(answer: Event) -> bool:

@@ -21,6 +21,8 @@ class Caller:
     principal: str | None = None
     milliseconds: int = 0
     """How long the authorizer's function took; 0 where its earlier answer counts."""
+    api_key: str | None = None
+    """The API key of the caller (`usageIdentifierKey`)."""
 
 
 Verdict = Caller | Response

@@ -68,7 +68,7 @@ def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
         functions=functions.known,
         routes=tuple(triggers.routes.routes),
         cors=triggers.cors,
-        rest=rest_settings.read(provider),
+        rest=rest_settings.read(provider, f"{service}-{functions.stage}"),
         authorizers=triggers.routes.authorizers,
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),

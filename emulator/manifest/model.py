@@ -10,7 +10,7 @@ from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.inputs import Input
-from emulator.manifest.rest_settings import RestSettings
+from emulator.manifest.rest_model import RestMethod, RestSettings
 
 ApiKind = Literal["httpApi", "http", "url"]
 
@@ -81,8 +81,8 @@ class Route:
     line: int
     authorizer: str | None = None
     scopes: tuple[str, ...] = ()
-    cors: bool = False
-    """Of a REST API's route: whether a preflight is answered for it."""
+    rest: RestMethod | None = None
+    """The further settings of a REST API's route."""
     payload: str = "2.0"
     """The format of the function's events: 2.0 or 1.0."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest import authorizers, known_keys, route_paths
+from emulator.manifest import authorizers, known_keys, rest_methods, route_paths
 from emulator.manifest.document import Where
 from emulator.manifest.model import ApiKind, Authorizer, Function, Route
 from emulator.manifest.placeholder import Placeholder
@@ -31,15 +31,16 @@ class Routes:
         if isinstance(settings, Placeholder):
             raise section.error(f"needs a value here, not {settings}: give it with --param")
         authorizer = self._authorizer(section, kind, f"{method} {path}")
+        method = _method(method, section)
         route = Route(
-            method=_method(method, section),
+            method=method,
             path=_path(path, kind, section),
             function=function,
             kind=kind,
             line=section.where.line,
             authorizer=authorizer.name if authorizer else None,
             scopes=authorizers.scopes(section.data.get("authorizer")),
-            cors=kind == "http" and bool(section.data.get("cors")),
+            rest=rest_methods.read(section, method, f"{method} {path}") if kind == "http" else None,
             payload="1.0" if kind == "http" else payload,
         )
         self._add(route, section.where)

@@ -118,7 +118,8 @@ def banner(manifest: Manifest, url: str, runtime: str, function_urls: Mapping[st
         for schedule in manifest.schedules
     ]
     urls = [f"URL  {address}  {name}" for name, address in function_urls.items()]
-    lines = [*route_lines(manifest.routes, manifest.stage), *urls, *schedules]
+    keys = [f"x-api-key  {key.value}  {key.name}" for key in manifest.rest.keys if key.generated]
+    lines = [*route_lines(manifest.routes, manifest.stage), *keys, *urls, *schedules]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
