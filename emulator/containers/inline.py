@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,77 +17,36 @@ from collections.abc import Callable, Mapping
 from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
 from emulator.containers.capture import Buffers
 from emulator.containers.import_path import ImportPath
+from emulator.containers.threads import Threads
 from emulator.manifest.model import Function, Manifest
 from emulator.runtime import handlers, log_format
 from emulator.runtime.answers import Answer
-from emulator.runtime.context import LambdaContext
+from emulator.runtime.context import LambdaContext, set_trace_id
 from emulator.runtime.memory import Memory
 
-Job = Callable[[], None]
 Loaded = tuple[handlers.Handler, dict[str, str]]
 """A handler, and the variables that its context reads."""
-
-
-class Threads:
-    """Daemon threads, started as they are needed: one that never ends delays neither the others nor the exit."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.running = 0
-        self.idle = 0
-        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.lock = threading.Lock()
-
-    def submit(self, job: Job) -> None:
-        """Run a job on an idle thread, or on a new one while there are fewer than the limit."""
-        with self.lock:
-            grow = self.idle <= self.jobs.qsize() and self.running < self.limit
-            self.running += grow
-        self.jobs.put(job)
-        if grow:
-            threading.Thread(target=self._work, daemon=True, name="function").start()
-
-    def give_up(self) -> None:
-        """One thread is stuck: another may take its place."""
-        with self.lock:
-            self.limit += 1
-
-    def stop(self) -> None:
-        """Let idle threads end."""
-        for _ in range(self.running):
-            self.jobs.put(None)
-
-    def _work(self) -> None:
-        while True:
-            with self.lock:
-                self.idle += 1
-            job = self.jobs.get()
-            with self.lock:
-                self.idle -= 1
-            if job is None:
-                return
-            job()
 
 
 class InlineContainers:
     """Runs handlers on threads of this process."""
 
     def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_threads: int) -> None:
-        self.manifest = manifest
-        self.extra = extra
-        self.threads = Threads(max_threads)
-        self.loaded: dict[Function, Loaded] = {}
-        self.loading = threading.Lock()
-        self.replaced: dict[str, str | None] = {}
+        self._manifest = manifest
+        self._extra = extra
+        self._threads = Threads(max_threads)
+        self._loaded: dict[Function, Loaded] = {}
+        self._loading = threading.Lock()
+        self._replaced: dict[str, str | None] = {}
         """The values that variables of this process had before the manifest's; None for those that were not set."""
-        self.imports = ImportPath()
-        self.printed = Buffers()
-        self.memory = Memory()
+        self._imports = ImportPath()
+        self._printed = Buffers()
+        self._memory = Memory()
 
     async def start(self) -> None:
         """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
-        self.printed.install()
-        os.chdir(self.manifest.folder)
+        self._printed.install()
+        os.chdir(self._manifest.folder)
         self._set_environment()
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
@@ -104,7 +62,7 @@ class InlineContainers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
                 loop.call_soon_threadsafe(_settle, future, outcome)
 
-        self.threads.submit(job)
+        self._threads.submit(job)
         timer = loop.call_later(function.timeout, self._late, future, function, invocation.request_id, lambda: started)
         try:
             return await future
@@ -113,27 +71,27 @@ class InlineContainers:
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
-        self.manifest = manifest
-        self.loaded.clear()
+        self._manifest = manifest
+        self._loaded.clear()
         self._set_environment()
 
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
-        self.threads.stop()
-        self.printed.uninstall()
+        self._threads.stop()
+        self._printed.uninstall()
 
     def _set_environment(self) -> None:
         """Put the variables of every function in place of those of the manifest before."""
-        for name, value in self.replaced.items():
+        for name, value in self._replaced.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
         wanted = environment.local(os.environ)
-        for function in self.manifest.functions.values():
+        for function in self._manifest.functions.values():
             wanted |= function.environment
-        wanted |= self.extra
-        self.replaced = {name: os.environ.get(name) for name in wanted}
+        wanted |= self._extra
+        self._replaced = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
 
     def _late(
@@ -144,17 +102,17 @@ class InlineContainers:
         started: Callable[[], bool],
     ) -> None:
         if started():
-            self.threads.give_up()
+            self._threads.give_up()
             _settle(future, timed_out(function, request_id))
         else:
             _settle(future, throttled(function))
 
     def _run(self, function: Function, invocation: Invocation) -> Outcome:
-        self.printed.open()
+        self._printed.open()
         outcome = self._outcome(function, invocation)
-        outcome.log = self.printed.close()
+        outcome.log = self._printed.close()
         outcome.shown = True
-        outcome.memory = self.memory.peak()
+        outcome.memory = self._memory.peak()
         return outcome
 
     def _outcome(self, function: Function, invocation: Invocation) -> Outcome:
@@ -173,9 +131,10 @@ class InlineContainers:
 
     def _call(self, function: Function, invocation: Invocation) -> Answer:
         try:
-            handler, variables = self.loaded.get(function) or self._load(function)
+            handler, variables = self._loaded.get(function) or self._load(function)
         except handlers.InitError as error:
             return handlers.failure(error.kind, error.message, invocation.request_id, error.trace)
+        set_trace_id(invocation.trace_id)
         context = LambdaContext(
             invocation.request_id,
             int(time.time() * 1000) + function.timeout * 1000,
@@ -186,11 +145,11 @@ class InlineContainers:
         return handlers.call(handler, invocation.payload, context)
 
     def _load(self, function: Function) -> Loaded:
-        with self.loading:  # of two first requests one imports, and the other waits
-            if (found := self.loaded.get(function)) is None:
-                self.imports.prepare(function, self.manifest, self.extra)
-                found = handlers.load(function.handler), environment.of_lambda(function, self.manifest)
-                self.loaded[function] = found
+        with self._loading:  # of two first requests one imports, and the other waits
+            if (found := self._loaded.get(function)) is None:
+                self._imports.prepare(function, self._manifest, self._extra)
+                found = handlers.load(function.handler), environment.of_lambda(function, self._manifest)
+                self._loaded[function] = found
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ HEADER_LIMIT = 10_240
 SENT_NAMES = "emulator.sent_names"
 """The key of an ASGI scope that has the names of its headers as the client wrote them."""
 
+_TRACE_ID = re.compile(rb"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(?:;[A-Za-z]+=[A-Za-z0-9:]+)*")
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 
 
@@ -40,7 +42,7 @@ class Request:
 
     @classmethod
     def from_scope(cls, scope: Any, body: bytes) -> Request:
-        """The request of an ASGI scope; each gets an id and a trace id."""
+        """The request of an ASGI scope; each gets an id, and a trace id where the client has sent none."""
         now = time.time()
         client = scope.get("client")
         return cls(
@@ -53,7 +55,7 @@ class Request:
             protocol=f"HTTP/{scope['http_version']}",
             body=body,
             id=ids.request(),
-            trace_id=ids.trace(now),
+            trace_id=_sent_trace(scope["headers"]) or ids.trace(now),
             epoch=now,
             port=scope["server"][1] if scope.get("server") else 80,
         )
@@ -66,6 +68,12 @@ class Request:
     def header(self, name: bytes) -> str:
         """The first value of the header with this lowercase name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+
+
+def _sent_trace(headers: list[tuple[bytes, bytes]]) -> str:
+    """The client's X-Amzn-Trace-Id if it is one of X-Ray's form, else nothing."""
+    value = next((value for name, value in headers if name == b"x-amzn-trace-id"), b"")
+    return value.decode() if _TRACE_ID.fullmatch(value) else ""
 
 
 def head_size(scope: Any) -> int:

@@ -1,9 +1,18 @@
-"""The context object: what a handler learns about its invocation, spelled as AWS spells it."""
+"""What a handler learns about its invocation, spelled as AWS spells it: the context object, and the trace id."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
+
+_TRACE_ID = b"_X_AMZN_TRACE_ID"
+
+
+def set_trace_id(text: str) -> None:
+    """Put the invocation's trace id where libraries look for it; functions on threads share the latest one."""
+    # Past `os.putenv`: the C library never frees a value that was set, and there is one for every invocation.
+    os.environ._data[_TRACE_ID] = text.encode()  # type: ignore[attr-defined]
 
 
 class CognitoIdentity:

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import handlers, log_format
 from .answers import Answer
-from .context import LambdaContext
+from .context import LambdaContext, set_trace_id
 from .memory import Memory
 
 LENGTH = struct.Struct("!I")
@@ -27,8 +27,6 @@ REQUEST = struct.Struct("!IH")
 """Length of what follows, length of the invocation's head in it; then the head, then the event."""
 REPLY = struct.Struct("!IBdII")
 """Length of what follows, kind, milliseconds, peak memory in kilobytes, length of the body; then frame and body."""
-
-TRACE_ID = b"_X_AMZN_TRACE_ID"
 
 READY, ANSWER, ERROR, FILES, INIT_ERROR = range(1, 6)
 
@@ -93,8 +91,7 @@ class Worker:
 
     def _serve(self, handler: handlers.Handler, head: bytes, event: bytes) -> None:
         self.request_id, deadline, trace_id, client = head.decode().split("\t", 3)
-        # Past `os.putenv`: the C library never frees a value that was set, and there is one for every invocation.
-        os.environ._data[TRACE_ID] = trace_id.encode()  # type: ignore[attr-defined]
+        set_trace_id(trace_id)
         client_context = json.loads(client) if client else None
         context = LambdaContext(self.request_id, int(deadline), self.environment, self.arn, client_context)
         begun = time.perf_counter()

@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SERVICE = Path(__file__).parent / "service"
+PROJECTS = Path(__file__).parent / "projects"
 TIMEOUT = 120.0  # seconds; only a broken test waits this long
 
 
@@ -153,6 +154,11 @@ def service(folder: Path) -> Path:
     shutil.copytree(SERVICE, folder)
     (folder / "broken.py.txt").rename(folder / "broken.py")
     return folder
+
+
+def project(folder: Path, name: str) -> Path:
+    """A copy of one of the projects with a framework."""
+    return Path(shutil.copytree(PROJECTS / name, folder, ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @contextlib.contextmanager

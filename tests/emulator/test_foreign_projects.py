@@ -1,14 +1,12 @@
-"""What other people's manifests ask of a running emulator: payload formats by function, IAM, Flask projects."""
+"""What other people's manifests ask of a running emulator: payload formats by function, IAM."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.emulator.conftest import RUNTIMES
 from tests.emulator.harness import Emulator, running, write_service
 
 SIGNATURE = (
@@ -90,34 +88,3 @@ def test_an_authorizer_that_cannot_be_asked_lets_nobody_pass(theirs: Emulator) -
     for path in ("/closed", "/dev/closed"):
         assert theirs.get(path, ("Authorization", SIGNATURE)).status == 403
     theirs.wait_for("(the authorizer cannot be asked here")
-
-
-FLASK = """
-service: flask
-plugins: [serverless-wsgi]
-provider: {name: aws}
-custom: {wsgi: {app: api/app.app}}
-functions:
-  api:
-    handler: wsgi_handler.handler
-    events: [{httpApi: '*'}]
-"""
-FLASK_APP = """
-from flask import Flask, request
-from beside import GREETING
-app = Flask(__name__)
-@app.post("/hello/<name>")
-def hello(name):
-    return {"greeting": GREETING, "name": name, "text": request.get_json()["text"]}, 201
-"""
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_flask_project_of_the_wsgi_plugin_is_served(folder: Path, runtime: str) -> None:
-    write_service(folder, FLASK)
-    write_service(folder / "api", "", app=FLASK_APP, beside="GREETING = 'hello'\n")
-    with running(folder, *RUNTIMES[runtime]) as started:
-        answer = started.post("/hello/ann", {"text": "ä"})
-        found: Any = answer.json
-        assert (answer.status, found) == (201, {"greeting": "hello", "name": "ann", "text": "ä"}), started.output()
-        assert started.get("/nowhere").status == 404

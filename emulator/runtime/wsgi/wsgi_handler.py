@@ -24,6 +24,15 @@ def _application() -> Any:
 _app = _application()
 
 
+def _with_stage(environ: Any, start_response: Any) -> Any:
+    """The application, with the stage of a REST API in its addresses; the plugin adds it for AWS's hosts alone."""
+    event = environ["serverless.event"]
+    context = event.get("requestContext") or {}
+    if "version" not in event and "stage" in context and not environ["SCRIPT_NAME"]:
+        environ["SCRIPT_NAME"] = serverless_wsgi.get_script_name({"Host": "amazonaws.com"}, context)
+    return _app(environ, start_response)
+
+
 def handler(event: Any, context: Any) -> Any:
     """Lambda's entry: one WSGI request for each event."""
-    return serverless_wsgi.handle_request(_app, event, context)
+    return serverless_wsgi.handle_request(_with_stage, event, context)
