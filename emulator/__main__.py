@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import commands, options
+from emulator.cli import commands, options, output
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -74,7 +74,9 @@ def serve(
     The Lambda API is on the same port: boto3 and the aws command line reach the functions with
     --endpoint-url http://127.0.0.1:8080.
     """
+    output.check()
     if context.invoked_subcommand is not None:
+        options.inherited(context)
         return
     settings = Settings(
         max_containers=max_containers,
@@ -82,7 +84,7 @@ def serve(
         idle_seconds=idle_seconds,
         prewarm=prewarm,
         enforce_memory=enforce_memory,
-        python=python,
+        python=options.interpreter(python),
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.

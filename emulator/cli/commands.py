@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator.cli import openapi, options
+from emulator.cli import openapi, options, output
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -68,13 +68,13 @@ def invoke(
     if function is None:
         options.refuse(f"there is no function {name!r}; there are {', '.join(service.functions)}")
     payload = _payload(data, event)
-    settings = Settings(python=python, extra=options.added_environment(env_file, pass_env))
+    settings = Settings(python=options.interpreter(python), extra=options.added_environment(env_file, pass_env))
     containers = options.containers(options.Runtime.INLINE if inline else runtime, service, settings)
     invocation = Invocation(ids.invocation(), payload)
     outcome = asyncio.run(_once(containers, function, invocation))
     outcome.log = b"" if outcome.shown else outcome.log
     sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).shown())
-    console.write(console.visible_json(outcome.payload.decode(errors="replace")) + "\n")
+    output.write(console.visible_json(outcome.payload.decode(errors="replace")) + "\n")
     raise typer.Exit(0 if outcome.fault is None else 1)
 
 
@@ -83,7 +83,7 @@ def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params
     service = options.described(Source(manifest, stage, param))
     if not service.routes:
         options.warn(f"{service.path}: no function has an httpApi or http event, so there are no routes")
-    console.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
+    output.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
 
 
 def logs(function: FunctionName = None, follow: Follow = False, port: Port = 8080) -> None:
@@ -98,7 +98,7 @@ def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
     while True:
         query = {"after": str(after), **({"function": function} if function else {})}
         answer = _ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
-        console.write("".join(entry["text"] for entry in answer["entries"]))
+        output.write("".join(entry["text"] for entry in answer["entries"]))
         after = answer["last"]
         if not follow:
             return
@@ -109,11 +109,11 @@ def schedules(run: Run = None, port: Port = 8080) -> None:
     """List the schedules of a running emulator, or call one's function now."""
     if run is not None:
         answer = _ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
-        console.write(json.dumps(answer) + "\n")
+        output.write(json.dumps(answer) + "\n")
         return
     for one in _ask("GET", port, "/_emulator/schedules")["schedules"]:
         state = "" if one["enabled"] else "  (disabled)"
-        console.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
+        output.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
 
 
 def token(
@@ -132,7 +132,7 @@ def token(
 def describe(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
     """Print an OpenAPI 3.1 document of a manifest's routes."""
     service = options.described(Source(manifest, stage, param))
-    console.write(json.dumps(openapi.document(service), indent=2) + "\n")
+    output.write(json.dumps(openapi.document(service), indent=2) + "\n")
 
 
 def _payload(data: str | None, event: Path | None) -> bytes:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from emulator.containers import Containers, environment, process, ric
 from emulator.containers.inline import InlineContainers
@@ -69,6 +73,43 @@ def loaded(source: Source) -> Manifest:
         return source.load()
     except ManifestError as error:
         refuse(str(error))
+
+
+def inherited(context: typer.Context) -> None:
+    """Give the options that stand before a sub-command to it; those that it does not have are refused."""
+    group, name = context.command, context.invoked_subcommand
+    command = group.get_command(context, name) if isinstance(group, TyperGroup) and name else None
+    if name is None or command is None:
+        return
+    taken = {parameter.name for parameter in command.params}
+    given = {}
+    for parameter in group.params:
+        key = parameter.name or ""
+        source = context.get_parameter_source(key)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        if key not in taken:
+            refuse(f"{parameter.opts[0]} has no effect on {name}: it is an option of the server")
+        given[key] = context.params[key]
+    context.default_map = {name: given}
+
+
+def interpreter(python: str) -> str:
+    """The absolute path of --python, after a check that it is a Python; empty for the emulator's own."""
+    if not python:
+        return ""
+    found = shutil.which(python)
+    if found is None:
+        refuse(f"--python {python}: there is no such program")
+    path = os.path.abspath(found)  # noqa: PTH100 - a virtual environment is found by the path of its link
+    try:
+        command = [path, "-c", "import sys; print('Python', *sys.version_info[:2])"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout  # noqa: S603
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        answer = ""
+    if not answer.startswith("Python 3 "):
+        refuse(f"--python {python}: this program is not a Python 3")
+    return path
 
 
 def added_environment(env_file: Path | None, pass_env: list[str]) -> dict[str, str]:

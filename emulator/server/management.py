@@ -53,6 +53,10 @@ class Management:
         if not _NUMBER.fullmatch(after):
             return JSONResponse({"message": "after must be a whole number of at most 18 digits"}, 400)
         book = self.project.functions.logs
-        entries = book.since(int(after), request.query_params.get("function"))
+        name = request.query_params.get("function")
+        function = self.project.manifest.function(name) if name else None
+        if name and function is None and not book.since(0, name):  # one of an earlier manifest may have entries
+            return JSONResponse({"message": f"there is no function {name!r}"}, 404)
+        entries = book.since(int(after), function.name if function else name)
         lines = [{"number": entry.number, "function": entry.function.name, "text": entry.shown()} for entry in entries]
         return JSONResponse({"last": book.written, "entries": lines})

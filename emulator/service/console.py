@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -51,7 +53,7 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.coloured = sys.stdout.isatty()
+        self.coloured = coloured()
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -99,20 +101,37 @@ def write(text: str) -> None:
 
 
 def _write(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        write_all(text)
+
+
+def write_all(text: str) -> None:
+    """Write text to standard output, whatever its encoding; an OSError where that is not possible."""
     try:
         sys.stdout.write(text)
-        sys.stdout.flush()
     except UnicodeEncodeError:
         sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        pass
+    sys.stdout.flush()
+
+
+def coloured() -> bool:
+    """Whether colours are wanted, by NO_COLOR, CLICOLOR_FORCE and TERM, and by what standard output is."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, as in `1 function` and `2 functions`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def banner(manifest: Manifest, url: str, runtime: str, function_urls: Mapping[str, str]) -> str:
     """The text that is printed when the emulator serves; `function_urls` has an address by a function's name."""
-    count = len(manifest.functions)
-    head = f"{manifest.service} ({manifest.stage}) at {url}   {count} function{'s' * (count != 1)}, {runtime}"
+    count = counted(len(manifest.functions), "function")
+    head = f"{manifest.service} ({manifest.stage}) at {url}   {count}, {runtime}"
     schedules = [
         f"{schedule.times}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
         for schedule in manifest.schedules

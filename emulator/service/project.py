@@ -5,6 +5,7 @@ from __future__ import annotations
 from emulator.containers.watch import Watch
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
+from emulator.service import console
 from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
@@ -14,11 +15,11 @@ from emulator.service.schedules import Schedules
 class Project:
     """Owns the current manifest, and keeps functions and schedules in step with it."""
 
-    def __init__(self, source: Source, manifest: Manifest, functions: Functions, console: Console) -> None:
+    def __init__(self, source: Source, manifest: Manifest, functions: Functions, screen: Console) -> None:
         self.functions = functions
-        self.console = console
-        self.asynchronous = Asynchronous(functions, console, lambda name: self.manifest.function(name))
-        self.schedules = Schedules(functions, console, self.asynchronous)
+        self.console = screen
+        self.asynchronous = Asynchronous(functions, screen, lambda name: self.manifest.function(name))
+        self.schedules = Schedules(functions, screen, self.asynchronous)
         self.manifest = manifest
         self._source = source
         self._watch = Watch(manifest.files)
@@ -39,5 +40,6 @@ class Project:
             self.manifest = manifest
             self.functions.containers.replace(manifest)
             self.schedules.start(manifest)
-            self.console.line(f"{manifest.path.name} has changed: {len(manifest.functions)} functions")
+            count = console.counted(len(manifest.functions), "function")
+            self.console.line(f"{manifest.path.name} has changed: {count}")
         return self.manifest

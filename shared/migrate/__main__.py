@@ -34,10 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         for line in options.run(_settings(), options):
-            _say(sys.stdout, line)
+            _print(line)
     except (RefusedError, ConfigurationError) as refusal:
         log.debug("refused", exc_info=True)
         _say(sys.stderr, f"error: {refusal}")
+    except _OutputError as error:
+        _say(sys.stderr, f"error: {error}")
+        return 1
     except KeyboardInterrupt:
         _say(sys.stderr, "\nerror: interrupted; the same command goes on from here")
         return 130
@@ -99,6 +102,19 @@ def _settings() -> Settings:
 
 def _at(settings: Settings, url: str | None) -> Settings:
     return settings if url is None else msgspec.structs.replace(settings, database_url=url.strip())
+
+
+class _OutputError(Exception):
+    """Standard output cannot be written."""
+
+
+def _print(line: str) -> None:
+    if sys.stdout is None:
+        raise _OutputError("standard output is closed")
+    try:
+        _say(sys.stdout, line)
+    except OSError as error:
+        raise _OutputError(f"standard output cannot be written: {error.strerror}") from None
 
 
 def _say(stream: TextIO, line: str) -> None:

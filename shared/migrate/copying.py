@@ -5,7 +5,8 @@
   their changes.
 - A copy that was killed continues where it stopped when it is run again; see `shared.migrate.target`. If the service
   has written to the file since, the copy starts again, keeps the rows that cannot have changed, and adds the new ones.
-- A target with any other rows is refused. A second copy into the same target stops the first one.
+- A target with any other rows is refused, unless they are exactly those of the source: then nothing is left to do. A
+  second copy into the same target stops the first one.
 - At the end every table is read on both sides, and the numbers of rows and the checksums are compared. Only then the
   sessions are counted in the target and the progress mark is removed. From then on the service can use the target.
 - The copy does not have what is written to the file later: stop the service before the copy, or switch to the target
@@ -22,13 +23,19 @@ from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.progress import Progress
 from shared.migrate.source import Source
 from shared.migrate.tables import TABLES
-from shared.migrate.target import Mark, Target
+from shared.migrate.target import Mark, OccupiedError, Target
 
 
 def copy(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
     """Copy and verify. Yields the lines of the result; progress goes to `stream`. Raises `RefusedError`."""
     with source.unchanging():
-        mark = target.claim(source.identity())
+        try:
+            mark = target.claim(source.identity())
+        except OccupiedError:
+            if not _same(source, target, stream):
+                raise
+            yield "Everything is there already: this copy finished before. Nothing was changed."
+            return
         if not mark.finished:
             if mark.version != source.version():
                 mark = target.restart(mark, source.version())
@@ -36,6 +43,18 @@ def copy(source: Source, target: Target, stream: TextIO) -> Iterator[str]:
             yield from _verify(source, target, stream)
         target.finish(mark)
     yield f"Copied and verified. Set {variable('database_url')} to the target, for every container, and start them."
+
+
+def _same(source: Source, target: Target, stream: TextIO) -> bool:
+    """Whether every table of the target has exactly the rows of the source; it stops at the first that has not."""
+    with closing(Progress(stream, "comparing", 2 * source.rows())) as progress:
+        for table in TABLES:
+            with blaming(source.named):
+                expected = digest(source.engine, table, progress.moved)
+            with blaming(target.named):
+                if digest(target.engine, table, progress.moved) != expected:
+                    return False
+    return True
 
 
 def _copy(source: Source, target: Target, mark: Mark, stream: TextIO) -> Mark:

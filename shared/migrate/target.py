@@ -50,6 +50,10 @@ _RECOUNT = (
 )
 
 
+class OccupiedError(RefusedError):
+    """The target has rows, and no mark of an unfinished copy of this source."""
+
+
 class Mark(NamedTuple):
     """How far a copy is. `stage` is a table, `reached` the last key in it, `copied` the number of rows so far."""
 
@@ -111,8 +115,8 @@ class Target:
             self._move(connection, mark)
         return mark
 
-    def _occupied(self) -> RefusedError:
-        return RefusedError(f"{self.named}: it holds rows that are no copy of this source: name an empty database")
+    def _occupied(self) -> OccupiedError:
+        return OccupiedError(f"{self.named}: it holds rows that are no copy of this source: name an empty database")
 
     def restart(self, mark: Mark, version: str) -> Mark:
         """Start again after the source was written to: delete the rows that may have changed, and keep the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -113,3 +114,111 @@ def test_two_services_side_by_side(tmp_path: Path) -> None:
     with running(first) as one, running(second) as two:
         assert one.get("/echo").status == 200
         assert two.get("/one").body == b"rested"
+
+
+def small(folder: Path) -> str:
+    return str(write_service(folder, SMALL, app=SLEEPS) / "serverless.yml")
+
+
+def test_options_before_a_command_are_its_options(folder: Path, tmp_path: Path) -> None:
+    manifest = small(folder)
+    assert run("--manifest", manifest, "routes").stdout == "GET  /one  one    5 s\n"
+    told = run("--manifest", manifest, "--runtime", "inline", "--stage", "s", "invoke", "one")
+    assert (told.stdout, told.returncode) == ('"rested"\n', 0)
+    other = str(write_service(tmp_path / "other", SMALL.replace("one", "two"), app=SLEEPS) / "serverless.yml")
+    assert "/two" in run("--manifest", manifest, "routes", "--manifest", other).stdout
+
+
+@pytest.mark.parametrize("arguments", [("--host", "0.0.0.0"), ("--prewarm", "1"), ("--port", "1")])
+def test_an_option_of_the_server_before_another_command_is_refused(folder: Path, arguments: tuple[str, str]) -> None:
+    told = run(*arguments, "routes", "--manifest", small(folder))
+    message = f"error: {arguments[0]} has no effect on routes: it is an option of the server\n"
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", message)
+
+
+@pytest.mark.parametrize("command", ["serve", "invoke"])
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [("/bin/true", "this program is not a Python 3"), ("no-such-python", "there is no such program")],
+)
+def test_a_python_that_is_none_is_refused_at_once(folder: Path, command: str, python: str, reason: str) -> None:
+    arguments = ["invoke", "one"] if command == "invoke" else ["--port", "0"]
+    told = run(*arguments, "--python", python, "--manifest", small(folder))
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", f"error: --python {python}: {reason}\n")
+
+
+def test_a_python_is_found_from_the_callers_folder(folder: Path, tmp_path: Path) -> None:
+    manifest = small(folder)
+    (tmp_path / "python").symlink_to(sys.executable)
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "emulator", "invoke", "one", "--python", "./python", "--manifest", manifest]
+    told = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (0, '"rested"\n')
+
+
+@pytest.mark.parametrize("command", ["routes", "openapi", "invoke one"])
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "cannot be written: No space"), (">&-", "is closed")]
+)
+def test_an_output_that_takes_nothing_is_an_error(folder: Path, command: str, redirection: str, reason: str) -> None:
+    line = f"exec {sys.executable} -m emulator {command} --manifest {small(folder)} {redirection}"
+    told = subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].startswith(f"error: standard output {reason}")
+    assert "Traceback" not in told.stderr
+
+
+def test_a_reader_that_left_ends_the_command_without_a_word(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "emulator", "routes", "--manifest", small(folder)]
+    told = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("environ", "colours"),
+    [
+        ({}, False),
+        ({"CLICOLOR_FORCE": "1"}, True),
+        ({"CLICOLOR_FORCE": "0"}, False),
+        ({"CLICOLOR_FORCE": "1", "TERM": "dumb"}, True),
+        ({"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colours_without_a_terminal(folder: Path, environ: dict[str, str], colours: bool) -> None:
+    small(folder)
+    with running(folder, env=environ) as started:
+        started.get("/nowhere")
+        assert ("\x1b[33m404\x1b[0m" in started.wait_for("GET     /nowhere")) is colours
+
+
+@pytest.mark.parametrize(
+    ("environ", "colours"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+)
+def test_colours_on_a_terminal(environ: dict[str, str], colours: bool) -> None:
+    ours, theirs = os.openpty()
+    code = "from emulator.service.console import coloured; print(coloured())"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=theirs, env=environ, check=True)
+    os.close(theirs)
+    assert os.read(ours, 100).decode().strip() == str(colours)
+    os.close(ours)
+
+
+def test_a_manifest_without_routes_says_so(folder: Path) -> None:
+    path = write_service(folder, "service: s\nfunctions: {one: {handler: app.one, events: [{sns: topic}]}}\n")
+    told = run("routes", "--manifest", str(path / "serverless.yml"))
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "sns events are not emulated" in told.stderr
+    assert "serverless.yml: no function has an httpApi or http event" in told.stderr
+
+
+def test_one_function_is_not_many(folder: Path) -> None:
+    small(folder)
+    with running(folder) as started:
+        assert "   1 function, workers" in started.output()
+        (folder / "serverless.yml").write_text(SMALL + "  # changed\n")
+        eventually(lambda: started.get("/nowhere") and "has changed" in started.output())
+        assert "serverless.yml has changed: 1 function\n" in started.output()

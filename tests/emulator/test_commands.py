@@ -83,7 +83,8 @@ def test_logs_of_a_running_emulator(emulator: Emulator) -> None:
     told = run("logs", "--port", str(emulator.port), "--function", "raises")
     assert "  about to fail\n  [ERROR] LookupError: no such pupil\n" in told.stdout
     assert "Version: $LATEST" in told.stdout
-    assert run("logs", "--port", str(emulator.port), "--function", "nobody").stdout == ""
+    unknown = run("logs", "--port", str(emulator.port), "--function", "nobody")
+    assert (unknown.returncode, unknown.stderr) == (1, "error: there is no function 'nobody'\n")
 
 
 def test_logs_can_be_followed(emulator: Emulator) -> None:

@@ -41,7 +41,7 @@ class Ran:
     def error(self) -> str:
         """The only line on standard error, except for progress; there must be no traceback."""
         *before, last = self.err.splitlines()
-        assert all(line.startswith(("copying", "verifying")) for line in before), self.err
+        assert all(line.startswith(("copying", "verifying", "comparing")) for line in before), self.err
         assert last.startswith("error: "), self.err
         return last
 

@@ -1,6 +1,8 @@
 """An error of a command is one line, which names the setting and contains no password."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.migrate.commands import migrate
+from tests.migrate.commands import ROOT, migrate
 from tests.storage import Storage
 
 SECRET = "hunter2-and-more"
@@ -107,6 +109,23 @@ def test_a_database_that_is_lost(database: Path) -> None:
         assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1), ran.err
         assert ran.error.startswith("error: SWITCHBOARD_DATABASE_URL: database ")
     assert not database.exists()
+
+
+@pytest.mark.parametrize("name", ["status", "up", "check"])
+def test_a_folder_that_does_not_exist(tmp_path: Path, name: str) -> None:
+    ran = migrate(name, "--database-url", f"sqlite:///{tmp_path}/gone/classroom.db")
+    assert (ran.code, ran.out, ran.error) == (1, "", "error: --database-url: database folder is missing")
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "cannot be written: No space"), (">&-", "is closed")]
+)
+def test_an_output_that_takes_nothing(database: Path, redirection: str, reason: str) -> None:
+    command = ["/bin/sh", "-c", f"exec {sys.executable} -m shared.migrate status {redirection}"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert ran.stderr.startswith(f"error: standard output {reason}")
 
 
 def test_a_setting_that_cannot_be_read() -> None:

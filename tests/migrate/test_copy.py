@@ -98,6 +98,14 @@ def test_what_it_says(school: Storage, target: Storage) -> None:
     ]
 
 
+def test_a_copy_that_is_repeated_says_that_everything_is_there(school: Storage, target: Storage) -> None:
+    copy(school, target)
+    before = {table: rows_of(target, table) for table in TABLES}, tables_of(target)
+    ran = migrate("copy", "--from", school.url, "--to", target.url)
+    assert (ran.code, ran.out) == (0, "Everything is there already: this copy finished before. Nothing was changed.\n")
+    assert ({table: rows_of(target, table) for table in TABLES}, tables_of(target)) == before
+
+
 def test_an_empty_file(storage: Storage, target: Storage) -> None:
     migrate("up")
     copy(storage, target)

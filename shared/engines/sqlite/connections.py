@@ -81,12 +81,15 @@ class Connections:
         return connection
 
     def exists(self) -> bool:
-        """Whether the database was created already; raises when it was created and is missing or empty now."""
+        """Whether the database was created already; raises when it was and is missing now, and when its folder is."""
         if size(self.path):
             return True
         if self._files or identity(self._log_name) != NONE or size(self.path + "-lock"):
             log.error("%s is missing or empty, and what is left shows that it was not: restore it", self.path)
             raise errors.DatabaseUnavailableError("database file is missing")
+        if not os.path.isdir(os.path.dirname(self.path) or "."):
+            log.error("%s: its folder does not exist", self.path)
+            raise errors.DatabaseUnavailableError("database folder is missing")
         return False
 
     def check(self, connection: apsw.Connection) -> None:
