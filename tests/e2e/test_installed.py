@@ -2,17 +2,21 @@
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
+import urllib.request
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import ROOT
+from tests.e2e.test_readme import blocks
+from tests.emulator.harness import write_service
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MANIFEST = "service: s\nprovider: {name: aws}\nfunctions:\n  one: {handler: app.one, events: [{httpApi: GET /one}]}\n"
@@ -50,8 +54,42 @@ def test_its_command_runs_a_function_of_another_project(site: Path, tmp_path: Pa
     assert "START RequestId" in ran.stderr
 
 
+def test_the_readmes_other_project(site: Path, tmp_path: Path) -> None:
+    heading = "The emulator for another project"
+    (tmp_path / "serverless.yml").write_text(*blocks(heading, "yaml"))
+    (tmp_path / "app.py").write_text(*blocks(heading, "python"))
+    _, console = blocks(heading, "console")
+    lines = console.splitlines()
+    script = "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+    program = f"{shlex.quote(sys.executable)} {shlex.quote(str(site / 'bin' / 'switchboard-emulator'))}"
+    command = ["bash", "-c", script.replace("switchboard-emulator", program)]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == [line for line in lines if not line.startswith("$ ")]
+
+
+def test_a_wheel_serves_another_project(site: Path, tmp_path: Path) -> None:
+    folder = write_service(tmp_path, MANIFEST, app="def one(event, context):\n    return 'served'\n")
+    command = [sys.executable, str(site / "bin" / "switchboard-emulator"), "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=folder, env={"PYTHONPATH": str(site), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout
+        try:
+            url = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
+            with urllib.request.urlopen(f"{url}/one", timeout=60) as answer:
+                assert answer.read() == b"served"
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+
+
 def test_it_depends_on_what_it_imports() -> None:
-    trees = [ast.parse(path.read_text()) for path in (ROOT / "emulator").rglob("*.py")]
+    files = set((ROOT / "emulator").rglob("*.py")) - set(
+        (ROOT / "emulator/runtime/wsgi").iterdir()
+    )  # the project's own
+    trees = [ast.parse(path.read_text()) for path in files]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]

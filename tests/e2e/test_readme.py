@@ -55,6 +55,14 @@ def test_the_emulators_commands() -> None:
         assert ran.stdout == printed
 
 
+def test_the_lambda_api_answers_boto3_without_keys_of_aws(port: int, tmp_path: Path) -> None:
+    (example,) = blocks("The emulator", "python")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [sys.executable, "-c", example.replace(":8080", f":{port}")]
+    ran = subprocess.run(command, env=environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert '"statusCode": 200' in ran.stdout
+
+
 def test_one_function_from_python() -> None:
     (example,) = blocks("One function, from Python", "python")
     subprocess.run([sys.executable, "-c", example], cwd=ROOT, check=True)
