@@ -24,30 +24,30 @@ class Pool:
 
     def __init__(self, function: Function, make: Maker, starter: Starter, limit: int, queue_seconds: float) -> None:
         self.function = function
-        self.make = make
-        self.starter = starter
-        self.limit = limit
-        self.queue_seconds = queue_seconds
-        self.containers: set[Container] = set()
-        self.idle: list[Container] = []
-        self.waiting: deque[Waiting] = deque()
-        self.watch = Watch()
-        self.emptied = asyncio.Event()
+        self._make = make
+        self._starter = starter
+        self._limit = limit
+        self._queue_seconds = queue_seconds
+        self._containers: set[Container] = set()
+        self._idle: list[Container] = []
+        self._waiting: deque[Waiting] = deque()
+        self._watch = Watch()
+        self._emptied = asyncio.Event()
         self._tasks = Tasks()
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run an invocation in a free environment."""
-        if self.watch.changed():
+        if self._watch.changed():
             self.retire_all()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        if self.idle:
+        if self._idle:
             # The one used last: the others become old enough to be evicted.
-            self.idle.pop().run(invocation, future)
+            self._idle.pop().run(invocation, future)
             return await future
-        self.waiting.append((invocation, future))
+        self._waiting.append((invocation, future))
         self._grow_for_waiting()
-        timer = loop.call_later(self.queue_seconds, self._throttle, future)
+        timer = loop.call_later(self._queue_seconds, self._throttle, future)
         try:
             return await future
         finally:
@@ -55,34 +55,44 @@ class Pool:
 
     def grow(self, count: int) -> None:
         """Start `count` more environments, within the limit."""
-        for _ in range(min(count, self.limit - len(self.containers))):
-            container = self.make(self)
-            self.containers.add(container)
-            self.emptied.clear()
+        for _ in range(min(count, self._limit - len(self._containers))):
+            container = self._make(self)
+            self._containers.add(container)
+            self._emptied.clear()
             self._tasks.start(self._start(container))
 
     def retire_all(self) -> None:
         """The code has changed: no further invocation runs in the present environments."""
-        self.watch = Watch()
-        self.idle.clear()
-        for container in self.containers:
+        self._watch = Watch()
+        self._idle.clear()
+        for container in self._containers:
             container.retired = True
             if not container.busy and container.up:
                 container.retire(GRACE_SECONDS)
 
     def evict(self, before: float) -> None:
         """End the environments that have been idle since before this time."""
-        for container in [container for container in self.idle if container.idle_since < before]:
-            self.idle.remove(container)
+        for container in [container for container in self._idle if container.idle_since < before]:
+            self._idle.remove(container)
             container.retire(GRACE_SECONDS)
 
     async def close(self) -> None:
         """End every environment, and wait until they have ended."""
-        self.idle.clear()
-        for container in self.containers:
+        self._idle.clear()
+        for container in self._containers:
             container.retire(GRACE_SECONDS)
-        if self.containers:
-            await self.emptied.wait()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Return when no environment is left."""
+        if self._containers:
+            await self._emptied.wait()
+
+    def enforce_memory(self) -> None:
+        """Kill the environments whose invocation uses more memory than the function has."""
+        for container in self._containers:
+            if container.busy and container.process.resident() > self.function.memory_size * 1024:
+                container.process.kill()
 
     def ready(self, container: Container) -> None:
         """A container is free: it takes the request that has waited longest."""
@@ -92,7 +102,7 @@ class Pool:
             container.run(*waiting)
         else:
             container.idle_since = asyncio.get_running_loop().time()
-            self.idle.append(container)
+            self._idle.append(container)
 
     def broken(self, container: Container, outcome: Outcome) -> None:
         """A container could not start: the request that has waited longest gets its error."""
@@ -101,41 +111,43 @@ class Pool:
 
     def gone(self, container: Container) -> None:
         """A container's process has ended: another may be started for the requests that wait."""
-        self.containers.discard(container)
-        if container in self.idle:
-            self.idle.remove(container)
-        if not self.containers:
-            self.emptied.set()
+        self._containers.discard(container)
+        if container in self._idle:
+            self._idle.remove(container)
+        if not self._containers:
+            self._emptied.set()
         self._grow_for_waiting()
 
     def loaded(self, files: list[str]) -> None:
         """The environments have imported these files."""
-        self.watch.add(files)
+        self._watch.add(files)
 
     async def _start(self, container: Container) -> None:
         try:
-            await self.starter(container)
+            await self._starter(container)
         except Exception as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             message = f"no process for {self.function.name}: {reason}"
             container.abandon(failed(Fault.EXITED, message, "Runtime.ExitError"))
 
     def _grow_for_waiting(self) -> None:
-        starting = sum(not container.up for container in self.containers)
-        waiting = sum(not future.done() for _, future in self.waiting)
+        starting = sum(not container.up for container in self._containers)
+        waiting = sum(not future.done() for _, future in self._waiting)
         self.grow(max(0, waiting - starting))
 
     def _throttle(self, future: asyncio.Future[Outcome]) -> None:
-        if future.done() or all(future is not waiting[1] for waiting in self.waiting):
+        if future.done() or all(future is not waiting[1] for waiting in self._waiting):
             return
-        if any(not container.up for container in self.containers):  # one is starting, which has a time limit of its own
+        if any(
+            not container.up for container in self._containers
+        ):  # one is starting, which has a time limit of its own
             asyncio.get_running_loop().call_later(1, self._throttle, future)
         else:
             future.set_result(throttled(self.function))
 
     def _next(self) -> Waiting | None:
-        while self.waiting:
-            waiting = self.waiting.popleft()
+        while self._waiting:
+            waiting = self._waiting.popleft()
             if not waiting[1].done():
                 return waiting
         return None

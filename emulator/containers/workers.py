@@ -35,60 +35,53 @@ class WorkerContainers:
     MEMORY_SECONDS = 0.05
 
     def __init__(self, manifest: Manifest, settings: Settings, make: Maker = Worker) -> None:
-        self.manifest = manifest
-        self.settings = settings
-        self.make = make
-        self.pools: dict[str, Pool] = {}
+        self._manifest = manifest
+        self._settings = settings
+        self._make = make
+        self._pools: dict[str, Pool] = {}
         self._draining = Tasks()
         self._checks = Tasks()
 
     async def start(self) -> None:
         """Start the prewarmed environments and the periodic checks."""
-        for function in self.manifest.functions.values():
-            self._pool(function).grow(self.settings.prewarm)
-        self._checks.start(repeat(min(self.SWEEP_SECONDS, self.settings.idle_seconds / 2), self._evict))
-        if self.settings.enforce_memory:
+        for function in self._manifest.functions.values():
+            self._pool(function).grow(self._settings.prewarm)
+        self._checks.start(repeat(min(self.SWEEP_SECONDS, self._settings.idle_seconds / 2), self._evict))
+        if self._settings.enforce_memory:
             self._checks.start(repeat(self.MEMORY_SECONDS, self._enforce_memory))
 
     def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function in one of its environments."""
-        pool = self.pools.get(function.name) or self._pool(function)
+        pool = self._pools.get(function.name) or self._pool(function)
         return pool.invoke(invocation)
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest: environments of the old one finish what they run, and end."""
-        self.manifest = manifest
-        for pool in self.pools.values():
+        self._manifest = manifest
+        for pool in self._pools.values():
             pool.retire_all()
-            self._draining.start(_drained(pool))
-        self.pools = {}
+            self._draining.start(pool.ended())
+        self._pools = {}
 
     async def stop(self) -> None:
         """End every environment; each may finish what it registered for its exit."""
         self._checks.cancel()
-        await asyncio.gather(*(pool.close() for pool in self.pools.values()), self._draining.wait())
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()), self._draining.wait())
 
     def _pool(self, function: Function) -> Pool:
-        limit, queue_seconds = self.settings.max_containers, self.settings.queue_seconds
-        pool = self.pools[function.name] = Pool(function, self.make, self._start, limit, queue_seconds)
+        limit, queue_seconds = self._settings.max_containers, self._settings.queue_seconds
+        pool = self._pools[function.name] = Pool(function, self._make, self._start, limit, queue_seconds)
         return pool
 
     async def _start(self, container: Container) -> None:
-        environ = environment.complete(container.function, self.manifest, self.settings.extra)
-        await container.start(self.settings.python, environ, str(self.manifest.root(container.function)))
+        environ = environment.complete(container.function, self._manifest, self._settings.extra)
+        await container.start(self._settings.python, environ, str(self._manifest.root(container.function)))
 
     def _evict(self) -> None:
-        before = asyncio.get_running_loop().time() - self.settings.idle_seconds
-        for pool in self.pools.values():
+        before = asyncio.get_running_loop().time() - self._settings.idle_seconds
+        for pool in self._pools.values():
             pool.evict(before)
 
     def _enforce_memory(self) -> None:
-        for pool in self.pools.values():
-            for container in pool.containers:
-                if container.busy and container.process.resident() > container.function.memory_size * 1024:
-                    container.process.kill()
-
-
-async def _drained(pool: Pool) -> None:
-    if pool.containers:
-        await pool.emptied.wait()
+        for pool in self._pools.values():
+            pool.enforce_memory()
