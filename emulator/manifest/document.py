@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emulator.manifest.files import Stamp
+
 Place = tuple[str | int, ...]
 """The keys and indexes that lead to a value in a document."""
 
@@ -26,6 +28,8 @@ class Document:
     """A parsed file."""
 
     path: Path
+    stamp: Stamp
+    """Taken before the file was read."""
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     """The line of each place that is written in this file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import dotenv
@@ -14,25 +14,26 @@ from emulator.manifest.document import ManifestError, Where
 from emulator.manifest.resolver import Resolver
 
 
-def read(resolver: Resolver) -> tuple[dict[str, str], Sequence[Path]]:
-    """The variables, and the paths of all files that can have some. The shell's variables have precedence.
+def read(resolver: Resolver) -> tuple[dict[str, str], Mapping[Path, files.Stamp]]:
+    """The variables, and the files that can have some, stamped before reading. The shell's variables have precedence.
 
     The framework reads `.env.{stage}`, and `.env` only where that is missing. `.env.local` and `.env.{stage}.local`,
     which the framework leaves out and its dotenv plugin reads, have precedence over both.
     """
     if resolver.manifest.data.get("useDotenv") is not True:
-        return {}, ()
+        return {}, {}
     stage = "dev"
     with contextlib.suppress(ManifestError):  # a stage that needs one of these files
         stage = str(resolver.text("${sls:stage}", Where(resolver.manifest, ("provider", "stage"))))
     folder = resolver.manifest.path.parent
     own, common = folder / f".env.{stage}", folder / ".env"
     local = (folder / ".env.local", folder / f".env.{stage}.local")
+    stamps = {path: files.stamp(path) for path in (own, common, *local)}
     found: dict[str, str] = {}
     for path in (own if own.exists() else common, *local):
         if path.exists():
             found |= _variables(path)
-    return found, (own, common, *local)
+    return found, stamps
 
 
 def _variables(path: Path) -> dict[str, str]:

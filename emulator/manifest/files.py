@@ -1,4 +1,4 @@
-"""Reads the files of a manifest: regular files only, and up to a size."""
+"""Reads the files of a manifest: regular files only, and up to a size. Stamps show later whether a file has changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import stat
 from pathlib import Path
 
 from emulator.manifest.limits import MAX_BYTES
+
+Stamp = tuple[int, int]
+"""The time of a file's last change in nanoseconds, and its size; zeros for a file that is not there."""
 
 
 class FileError(Exception):
@@ -23,6 +26,15 @@ def text(path: Path) -> str:
         raise FileError("is not UTF-8 text") from None
     except ValueError as error:  # a NUL in the path
         raise FileError(f"cannot be read: {error}") from None
+
+
+def stamp(path: str | Path) -> Stamp:
+    """The stamp of a file. Taken before the file is read, it shows every change since."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
 
 
 def _bytes(path: Path) -> bytes:

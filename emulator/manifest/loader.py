@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emulator.manifest import dotenv_files, function_lists, known_keys, rest_settings, yaml_reader
 from emulator.manifest.document import ManifestError, Where
+from emulator.manifest.files import Stamp
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Manifest
 from emulator.manifest.resolver import Resolver
@@ -47,11 +48,11 @@ def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | Non
     def resolver(environ: Mapping[str, str]) -> Resolver:
         return Resolver(document, Variables(environ, options, params or {}, plugins=plugins))
 
-    variables, files = dotenv_files.read(resolver(os.environ))
-    return _manifest(resolver({**variables, **os.environ}), files)
+    variables, stamps = dotenv_files.read(resolver(os.environ))
+    return _manifest(resolver({**variables, **os.environ}), stamps)
 
 
-def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
+def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
     function_lists.join(resolver)
     top = Section.at(resolver)
     top.check(known_keys.SERVICE)
@@ -60,6 +61,7 @@ def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
     functions = Functions(resolver, provider, service)
     triggers = Triggers(resolver, functions, provider)
     triggers.read()
+    documents = (resolver.manifest, *resolver.files.values())
     return Manifest(
         path=resolver.manifest.path,
         service=service,
@@ -72,7 +74,7 @@ def _manifest(resolver: Resolver, files: Sequence[Path]) -> Manifest:
         authorizers=triggers.routes.authorizers,
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),
-        files=(resolver.manifest.path, *resolver.files, *files),
+        files={**{document.path: document.stamp for document in documents}, **stamps},
         warnings=tuple(resolver.warnings),
     )
 

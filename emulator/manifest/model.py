@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
+from emulator.manifest.files import Stamp
 from emulator.manifest.inputs import Input
 from emulator.manifest.rest_model import RestMethod, RestSettings
 
@@ -221,8 +222,8 @@ class Manifest:
     authorizers: Mapping[str, Authorizer]
     schedules: tuple[Schedule, ...]
     urls: tuple[FunctionUrl, ...]
-    files: tuple[Path, ...]
-    """Every file that was read. When one changes, the manifest is read again."""
+    files: Mapping[Path, Stamp]
+    """Every file that was read, and its stamp from before. When one changes, the manifest is read again."""
     warnings: tuple[str, ...]
 
     @property

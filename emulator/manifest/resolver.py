@@ -130,7 +130,7 @@ class Resolver:
     def _document(self, path: Path, name: str, where: Where) -> Document:
         try:
             if path.suffix not in STRUCTURED:
-                return Document(path, files.text(path))
+                return Document(path, files.stamp(path), files.text(path))
         except files.FileError as error:
             raise where.error(f"file({name}) {error}") from None
         document = yaml_reader.read(path)

@@ -21,11 +21,11 @@ _MERGE = "<<"
 
 def read(path: Path) -> Document:
     """Parse a file; a ManifestError names the line of whatever is wrong with it."""
+    document = Document(path, files.stamp(path))
     try:
         text = files.text(path)
     except files.FileError as error:
         raise ManifestError(str(error), path) from None
-    document = Document(path)
     try:
         _Reader(document, yaml.parse(text, Loader=_Loader)).read()
     except yaml.MarkedYAMLError as error:
