@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from emulator.cli import options
 from emulator.containers.workers import Settings
 from emulator.gateway.gateway import Gateway
+from emulator.manifest import addresses
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
 from emulator.server.access import is_loopback
@@ -52,17 +53,17 @@ def serve_until_stopped(
     except PortTakenError as error:
         options.refuse(str(error))
     _warn(manifest, host)
-    url_listeners = {url.function.name: _listen_near(host, port) for url in manifest.urls}
-    addresses = {name: _address(host, one) for name, one in url_listeners.items()}
+    further = {address: _listen_near(host, port) for address in addresses.of_manifest(manifest)}
     own_address = _address(host, listener)
-    text = console.banner(manifest, own_address, runtime.value, addresses)
+    urls = {one: _address(host, found) for one, found in further.items()}
+    text = console.banner(manifest, own_address, runtime.value, urls)
     screen = Console()
     project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
-    url_ports = {one.getsockname()[1]: name for name, one in url_listeners.items()}
+    own_ports = {found.getsockname()[1]: one for one, found in further.items()}
     routes = [] if identity is None else _identity_provider(identity, own_address).routes()
-    application = Application(project, Gateway(project, url_ports), (host, *allow_hosts), routes)
+    application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes)
     Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
-        [listener, *url_listeners.values()]
+        [listener, *further.values()]
     )
 
 
@@ -74,7 +75,7 @@ def _warn(manifest: Manifest, host: str) -> None:
 
 
 def _listen_near(host: str, port: int) -> socket.socket:
-    """A socket for a function URL: on the next free port after the emulator's own, or on any."""
+    """A socket for an address of its own: on the next free port after the emulator's own, or on any."""
     for near in range(port + 1, port + 20) if port else ():
         with contextlib.suppress(PortTakenError):
             return listen(host, near)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from emulator.containers import Outcome
 from emulator.gateway import cors, payload_v1_event, payload_v1_response, payload_v2_event, payload_v2_response
-from emulator.gateway.request import Request
+from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response, error_response
 from emulator.gateway.routing import Match, Router
 from emulator.gateway.verdicts import Caller
@@ -18,13 +18,13 @@ class Api(Protocol):
 
     timeout: float
     """Seconds that it waits for a function."""
-    id_header: bytes
-    """The response's header with the request's id."""
+    id_header: bytes | None
+    """The response's header with the request's id, if there is one."""
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """The API's own answer to a CORS preflight."""
 
-    def match(self, method: str, raw_path: str) -> Match | None:
+    def match(self, head: Head) -> Match | None:
         """The route of a request."""
 
     def missing(self) -> Response:
@@ -49,7 +49,7 @@ class HttpApi:
     """An HTTP API, on the path `/`."""
 
     timeout = 30.0
-    id_header = b"apigw-requestid"
+    id_header: bytes | None = b"apigw-requestid"
 
     def __init__(self, manifest: Manifest) -> None:
         self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
@@ -59,9 +59,9 @@ class HttpApi:
         """Answered for every path, whether there is a route or not."""
         return cors.preflight(self.cors, method, headers) if self.cors else None
 
-    def match(self, method: str, raw_path: str) -> Match | None:
+    def match(self, head: Head) -> Match | None:
         """The route of a request."""
-        return self.router.match(method, raw_path)
+        return self.router.match(head.method, head.raw_path)
 
     def missing(self) -> Response:
         """404."""

@@ -8,7 +8,7 @@ from typing import Any
 from emulator.containers import Fault, Outcome
 from emulator.gateway import cors, payload_v2_event, payload_v2_response
 from emulator.gateway.function_result import error_summary
-from emulator.gateway.request import Request
+from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response, error_response
 from emulator.gateway.routing import Match
 from emulator.gateway.verdicts import Caller
@@ -20,7 +20,7 @@ class FunctionUrlApi:
 
     timeout = 900.0
     """Seconds. Lambda's longest: a URL has no time limit of its own."""
-    id_header = b"x-amzn-requestid"
+    id_header: bytes | None = b"x-amzn-requestid"
 
     def __init__(self, url: FunctionUrl) -> None:
         self._cors = url.cors
@@ -31,7 +31,7 @@ class FunctionUrlApi:
         """Answered when the URL has CORS settings."""
         return cors.preflight(self._cors, method, headers) if self._cors else None
 
-    def match(self, _: str, __: str) -> Match | None:
+    def match(self, _: Head) -> Match | None:
         """The function, whatever the method and the path."""
         return self._route, {}
 

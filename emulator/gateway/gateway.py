@@ -16,16 +16,19 @@ from starlette.types import Receive, Scope, Send
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
 from emulator.gateway import authorizers, callers
+from emulator.gateway.alb import AlbApi
 from emulator.gateway.apis import Api, HttpApi
 from emulator.gateway.authorizers import Authorizer
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
-from emulator.gateway.request import HEADER_LIMIT, Request, head_size
+from emulator.gateway.request import HEADER_LIMIT, Head, Request, head_size
 from emulator.gateway.response import Response, error_response, too_large
 from emulator.gateway.rest_api import RestApi
 from emulator.gateway.routing import Match
 from emulator.gateway.verdicts import Caller, Event
+from emulator.manifest import addresses
+from emulator.manifest.addresses import Address
 from emulator.manifest.document import ManifestError
 from emulator.manifest.model import Manifest, Route
 from emulator.runtime.handlers import MAX_PAYLOAD
@@ -41,10 +44,10 @@ _encode = msgspec.json.Encoder().encode
 class Gateway:
     """Serves the HTTP API and the REST API of a project's current manifest."""
 
-    def __init__(self, project: Project, url_ports: Mapping[int, str] | None = None) -> None:
-        """`url_ports` has the function for each port that is the address of a function URL."""
+    def __init__(self, project: Project, own_ports: Mapping[int, Address] | None = None) -> None:
+        """`own_ports` are the further ports at which requests arrive, each with what has its address there."""
         self._project = project
-        self._url_ports = url_ports or {}
+        self._own_ports = own_ports or {}
         self._bodies = Bodies()
         self._calls = Tasks()
         self._take(project.manifest)
@@ -61,9 +64,9 @@ class Gateway:
         name = route.function.name if route else ""
         self._project.console.request(scope["method"], path, response.status, elapsed, name, response.note)
 
-    def is_function_url(self, scope: Scope) -> bool:
-        """Whether a request came to the address of a function URL."""
-        return bool(self._url_ports) and scope["server"][1] in self._url_ports
+    def has_own_port(self, scope: Scope) -> bool:
+        """Whether a request came to a function URL or to a load balancer's listener."""
+        return bool(self._own_ports) and scope["server"][1] in self._own_ports
 
     def begin_stop(self) -> None:
         """The emulator is asked to stop: clients that are still sending a body have one more second."""
@@ -74,14 +77,14 @@ class Gateway:
         self._authorizers = authorizers.of_manifest(manifest, self._project.functions)
         self._http: Api = HttpApi(manifest)
         self._rest = RestApi(manifest)
-        self._urls = {url.function.name: FunctionUrlApi(url) for url in manifest.urls}
-        for name in self._urls.keys() - set(self._url_ports.values()):
-            self._project.console.line(f"{name} has a function URL now: start the emulator again to serve it")
+        self._own = {address: _own_api(address, manifest) for address in addresses.of_manifest(manifest)}
+        for address in self._own.keys() - set(self._own_ports.values()):
+            self._project.console.line(f"{address} now: start the emulator again to serve it")
 
     def _api(self, scope: Scope, path: str) -> Api | None:
-        """The API that a request is for, None if its function has no URL any more."""
-        if self.is_function_url(scope):
-            return self._urls.get(self._url_ports[scope["server"][1]])
+        """The API that a request is for, None if the manifest has it no more."""
+        if self.has_own_port(scope):
+            return self._own.get(self._own_ports[scope["server"][1]])
         return self._rest if self._rest.owns(path) else self._http
 
     async def _answer(self, scope: Scope, path: str, receive: Receive) -> tuple[Response, Route | None]:
@@ -95,11 +98,11 @@ class Gateway:
             return error_response(431, "Request Header Fields Too Large"), None
         api = self._api(scope, path)
         if api is None:
-            return error_response(404, "Not Found", "the function has no URL any more"), None
+            return error_response(404, "Not Found", "the manifest has no such address any more"), None
         method, headers = scope["method"], scope["headers"]
         if method == "OPTIONS" and (response := api.preflight(method, path, headers)):
             return response, None
-        match = api.match(method, path)
+        match = api.match(Head.from_scope(scope))
         response = await self._serve(api, match, scope, receive) if match else api.missing()
         api.finish(headers, response)
         return response, match[0] if match else None
@@ -120,7 +123,8 @@ class Gateway:
             return too_large()
         outcome = await self._invoke(route, request, payload, api.timeout)
         response = api.answer(request, route, outcome)
-        response.headers.append((api.id_header, request.id.encode()))
+        if api.id_header is not None:
+            response.headers.append((api.id_header, request.id.encode()))
         return response
 
     async def _invoke(self, route: Route, request: Request, event: bytes, limit: float) -> Outcome | None:
@@ -141,6 +145,12 @@ class Gateway:
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
         return task.result() if done else None
+
+
+def _own_api(address: Address, manifest: Manifest) -> Api:
+    if address.kind == "ALB":
+        return AlbApi(manifest, address.name)
+    return FunctionUrlApi(next(url for url in manifest.urls if url.function.name == address.name))
 
 
 async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer]) -> Event | Response:

@@ -21,6 +21,33 @@ _TRACE_ID = re.compile(rb"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(?:;[A-Za-z]+=[A-Za-z0-
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a request before its body."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: list[tuple[bytes, bytes]]
+    source_ip: str
+
+    @classmethod
+    def from_scope(cls, scope: Any) -> Head:
+        """The head of an ASGI scope's request."""
+        return cls(
+            method=scope["method"],
+            raw_path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=scope["headers"],
+            source_ip=scope["client"][0] if scope.get("client") else "127.0.0.1",
+        )
+
+    def values(self, name: str) -> list[str]:
+        """Every value of a header, whatever the case of its name is."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return [value.decode("latin-1") for key, value in self.headers if key == wanted]
+
+
 @dataclass(slots=True)
 class Request:
     """A request with its whole body."""

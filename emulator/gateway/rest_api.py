@@ -14,7 +14,7 @@ from emulator.gateway import (
     request_validation,
     rest_errors,
 )
-from emulator.gateway.request import Request
+from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response
 from emulator.gateway.rest_preflights import Preflights
 from emulator.gateway.routing import Match, Router
@@ -27,7 +27,7 @@ class RestApi:
     """A REST API, under the path of its stage."""
 
     timeout = 29.0
-    id_header = b"x-amzn-requestid"
+    id_header: bytes | None = b"x-amzn-requestid"
 
     def __init__(self, manifest: Manifest) -> None:
         self.stage = manifest.stage
@@ -45,14 +45,14 @@ class RestApi:
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """Answered for the paths of routes that have `cors`, unless there is a route for OPTIONS."""
-        match = self.match(method, raw_path)
+        match = self.router.match(method, self._resource(raw_path))
         if match is None or match[0] not in self._preflights.routes:
             return None
         return self._preflights.answer(match[0].path, headers)
 
-    def match(self, method: str, raw_path: str) -> Match | None:
+    def match(self, head: Head) -> Match | None:
         """The route of a request, its stage left out."""
-        return self.router.match(method, self._resource(raw_path))
+        return self.router.match(head.method, self._resource(head.raw_path))
 
     def missing(self) -> Response:
         """403, as REST APIs answer where there is no route."""

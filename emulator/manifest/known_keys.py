@@ -48,6 +48,12 @@ HTTP = _words("""
     connectionId timeout operation operationId documentation reqValidatorName swagger
 """)
 
+ALB = _words("""
+    listenerArn priority conditions multiValueHeaders authorizer healthCheck targetGroupName
+""")
+
+ALB_CONDITIONS = _words("path host method header query ip")
+
 HTTP_API_SETTINGS = _words("""
     cors authorizers id name payload timeout metrics disableDefaultEndpoint useProviderTags
     shouldStartNameWithService domain
@@ -74,8 +80,8 @@ SCHEDULE = _words("""
 
 NOT_EMULATED = _words("""
     sqs sns s3 stream kafka msk activemq rabbitmq websocket alexaSkill alexaSmartHome iot
-    iotFleetProvisioning cloudwatchEvent cloudwatchLog cognitoUserPool alb eventBridge cloudFront
+    iotFleetProvisioning cloudwatchEvent cloudwatchLog cognitoUserPool eventBridge cloudFront
 """)
 """Event types that the emulator does not send. The functions can be called with the Invoke API."""
 
-EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule"}
+EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule", "alb"}

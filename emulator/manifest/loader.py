@@ -74,6 +74,7 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
         authorizers=triggers.routes.authorizers,
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),
+        alb_rules=tuple(sorted(triggers.alb_rules, key=lambda rule: rule.priority)),
         files={**{document.path: document.stamp for document in documents}, **stamps},
         warnings=tuple(resolver.warnings),
     )

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
+from emulator.manifest.alb_model import AlbRule
 from emulator.manifest.files import Stamp
 from emulator.manifest.inputs import Input
 from emulator.manifest.rest_model import RestMethod, RestSettings
 
-ApiKind = Literal["httpApi", "http", "url"]
+ApiKind = Literal["httpApi", "http", "url", "alb"]
 
 
 QUALIFIER = "$LATEST"
@@ -222,6 +223,8 @@ class Manifest:
     authorizers: Mapping[str, Authorizer]
     schedules: tuple[Schedule, ...]
     urls: tuple[FunctionUrl, ...]
+    alb_rules: tuple[AlbRule, ...]
+    """In the order in which a listener tries them."""
     files: Mapping[Path, Stamp]
     """Every file that was read, and its stamp from before. When one changes, the manifest is read again."""
     warnings: tuple[str, ...]
@@ -234,6 +237,11 @@ class Manifest:
     def root(self, function: Function) -> Path:
         """The folder that is /var/task when deployed: where a function runs, and its handler's module path begins."""
         return self.folder / function.module
+
+    @property
+    def alb_listeners(self) -> tuple[str, ...]:
+        """The listeners that have rules, each once."""
+        return tuple(dict.fromkeys(rule.listener for rule in self.alb_rules))
 
     def function(self, name: str) -> Function | None:
         """A function by its short name, full name, ARN or partial ARN, with or without a qualifier.

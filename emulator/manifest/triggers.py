@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest import authorizers, cors, function_urls, known_keys, schedule_events
+from emulator.manifest import alb_events, authorizers, cors, function_urls, known_keys, schedule_events
+from emulator.manifest.alb_model import AlbRule
 from emulator.manifest.document import Place
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Authorizer, Cors, Function, FunctionUrl, IamAuthorizer, Schedule
@@ -23,6 +24,7 @@ class Triggers:
         self.routes = self._routes({})
         self.schedules: list[Schedule] = []
         self.urls: list[FunctionUrl] = []
+        self.alb_rules: list[AlbRule] = []
         self.cors: Cors | None = None
 
     def read(self) -> None:
@@ -80,11 +82,19 @@ class Triggers:
     def _emulated(self, function: Function, kind: str, settings: Any, parent: Section, payload: str) -> None:
         where = parent.where.at(kind)
         section = Section(self.resolver, where, None if isinstance(settings, str) else settings)
-        if kind == "schedule":
+        if kind == "alb":
+            self._add_alb_rule(alb_events.read(function, section), section)
+        elif kind == "schedule":
             number = len(self.schedules) + 1
             self.schedules += schedule_events.read(function, section, settings, number)
         else:
             self.routes.read(function, section, settings, "http" if kind == "http" else "httpApi", payload)
+
+    def _add_alb_rule(self, rule: AlbRule, section: Section) -> None:
+        for other in self.alb_rules:
+            if (other.listener, other.priority) == (rule.listener, rule.priority):
+                raise section.error(f"is already the priority of {other.function}, line {other.line}", "priority")
+        self.alb_rules.append(rule)
 
     def _cors_methods(self) -> tuple[str, ...]:
         used = {route.method for route in self.routes.routes if route.kind == "httpApi"}

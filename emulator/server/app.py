@@ -51,7 +51,7 @@ class Application:
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self.gateway.is_function_url(scope)):
+        if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self.gateway.has_own_port(scope)):
             return self.gateway(scope, receive, send)
         if scope["type"] != "lifespan" and (reason := self.access.refusal(Headers(scope=scope))):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
@@ -69,6 +69,7 @@ class Application:
         # Not in a finally: a second Ctrl-C cancels this task, and then the stop waits for nothing.
         with contextlib.suppress(asyncio.CancelledError):
             await self.project.schedules.stop()
+            await self.project.health_checks.stop()
             await self.project.asynchronous.stop()
             await self.project.functions.containers.stop()
         self.project.console.flush()

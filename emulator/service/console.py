@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 
+from emulator.manifest.addresses import Address
 from emulator.manifest.model import Manifest, Route
 
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
@@ -128,23 +129,23 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def banner(manifest: Manifest, url: str, runtime: str, function_urls: Mapping[str, str]) -> str:
-    """The text that is printed when the emulator serves; `function_urls` has an address by a function's name."""
+def banner(manifest: Manifest, url: str, runtime: str, urls: Mapping[Address, str]) -> str:
+    """The text that is printed when the emulator serves; `urls` are those of further addresses."""
     count = counted(len(manifest.functions), "function")
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count}, {runtime}"
     schedules = [
         f"{schedule.times}  {schedule.function.name}{'' if schedule.enabled else '  (disabled)'}"
         for schedule in manifest.schedules
     ]
-    urls = [f"URL  {address}  {name}" for name, address in function_urls.items()]
+    further = [f"{address.kind}  {found}  {address.name}" for address, found in urls.items()]
     keys = [f"x-api-key  {key.value}  {key.name}" for key in manifest.rest.keys if key.generated]
-    lines = [*route_lines(manifest.routes, manifest.stage), *keys, *urls, *schedules]
+    lines = [*route_lines(manifest.routes, manifest.stage), *keys, *further, *schedules]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
 def route_lines(routes: Iterable[Route], stage: str) -> list[str]:
     """Routes in columns: method, path, function, timeout."""
-    prefixes = {"httpApi": "", "http": f"/{stage}", "url": ""}
+    prefixes = {"httpApi": "", "http": f"/{stage}", "url": "", "alb": ""}
     rows = [
         (route.method, f"{prefixes[route.kind]}{route.path}", route.function.name, f"{route.function.timeout} s")
         for route in routes

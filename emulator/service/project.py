@@ -9,6 +9,7 @@ from emulator.service import console
 from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
+from emulator.service.health_checks import HealthChecks
 from emulator.service.schedules import Schedules
 
 
@@ -20,6 +21,7 @@ class Project:
         self.console = screen
         self.asynchronous = Asynchronous(functions, screen, lambda name: self.manifest.function(name))
         self.schedules = Schedules(functions, screen, self.asynchronous)
+        self.health_checks = HealthChecks(functions, screen)
         self.manifest = manifest
         self._source = source
         self._watch = Watch(manifest.files)
@@ -28,6 +30,7 @@ class Project:
         """Start the containers and the schedules; called once, with the event loop running."""
         await self.functions.containers.start()
         self.schedules.start(self.manifest)
+        self.health_checks.start(self.manifest)
 
     def refresh(self) -> Manifest:
         """The manifest, read again if one of its files has changed.
@@ -40,6 +43,7 @@ class Project:
             self.manifest = manifest
             self.functions.containers.replace(manifest)
             self.schedules.start(manifest)
+            self.health_checks.start(manifest)
             count = console.counted(len(manifest.functions), "function")
             self.console.line(f"{manifest.path.name} has changed: {count}")
         return self.manifest
