@@ -13,11 +13,11 @@ class Capture(io.TextIOBase):
 
     def __init__(self, stream: TextIO, buffers: Buffers) -> None:
         self.stream = stream
-        self.buffers = buffers
+        self._buffers = buffers
 
     def write(self, text: str) -> int:
         """Write to the real stream, which a debugger's prompt needs, and to the function's buffer."""
-        buffer = self.buffers.current()
+        buffer = self._buffers.current()
         if buffer is not None:
             buffer.write(text)
         return self.stream.write(text)

@@ -41,9 +41,9 @@ class Container:
     """
 
     def __init__(self, owner: Owner) -> None:
-        self.owner = owner
+        self._owner = owner
         self.function = owner.function
-        self.loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.process = Process(self._exited)
         self.idle_since = 0.0
         self.peak = 0
@@ -67,9 +67,9 @@ class Container:
         self._future = future
         self._request_id = invocation.request_id
         seconds = self.function.timeout
-        self._due = self.loop.time() + seconds
+        self._due = self._loop.time() + seconds
         if self._timer is None:
-            self._timer = self.loop.call_later(seconds, self._check_deadline)
+            self._timer = self._loop.call_later(seconds, self._check_deadline)
         try:
             self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
         except Exception as error:  # nothing was written: the process can take the next event
@@ -79,7 +79,7 @@ class Container:
         """Close the channel, which lets the process end by itself; after `grace` seconds it is killed."""
         self.retired = True
         self._close_channel()
-        self.loop.call_later(grace, self.process.kill)
+        self._loop.call_later(grace, self.process.kill)
 
     def abandon(self, outcome: Outcome) -> None:
         """Its start has failed: call the owner's `broken`, kill the process if there is one, then call `gone`."""
@@ -103,14 +103,14 @@ class Container:
     def _limit_start(self) -> None:
         """The process is being started: set the time limit of its start."""
         seconds = max(INIT_SECONDS, self.function.timeout)
-        self._due = self.loop.time() + seconds
-        self._timer = self.loop.call_later(seconds, self._check_deadline)
+        self._due = self._loop.time() + seconds
+        self._timer = self._loop.call_later(seconds, self._check_deadline)
 
     def _ready(self) -> None:
         self._init = self._age()
         self.up = True
         self._cancel_timer()
-        self.owner.ready(self)
+        self._owner.ready(self)
 
     def _settle(self, outcome: Outcome) -> None:
         """The invocation under way is over."""
@@ -125,7 +125,7 @@ class Container:
         if not future.done():
             future.set_result(outcome)
         if outcome.fault not in (Fault.TIMED_OUT, Fault.EXITED):
-            self.owner.ready(self)
+            self._owner.ready(self)
 
     def _fail(self, outcome: Outcome) -> None:
         """The start is over without success."""
@@ -135,16 +135,16 @@ class Container:
             outcome.log = self.process.take_log()
             outcome.memory = self.peak
             outcome.init = self._age()
-            self.owner.broken(self, outcome)
+            self._owner.broken(self, outcome)
 
     def _check_deadline(self) -> None:
         """One timer serves many invocations: when it fires, the deadline may be that of a later one."""
         self._timer = None
-        left = self._due - self.loop.time()
+        left = self._due - self._loop.time()
         if left <= 0:
             self._time_out()
         elif left < math.inf:
-            self._timer = self.loop.call_later(left, self._check_deadline)
+            self._timer = self._loop.call_later(left, self._check_deadline)
 
     def _time_out(self) -> None:
         self._finish(timed_out(self.function, self._request_id))
@@ -152,7 +152,7 @@ class Container:
 
     def _exited(self, reason: str) -> None:
         # An answer may still be in the channel. A forked child may hold the channel open, so the wait is short.
-        self.loop.call_later(EOF_SECONDS, self._end, reason)
+        self._loop.call_later(EOF_SECONDS, self._end, reason)
 
     def _end(self, reason: str) -> None:
         if self._alive:
@@ -160,7 +160,7 @@ class Container:
             self._close_channel()
             self._cancel_timer()
             self._finish(exited(self._request_id, reason))
-            self.owner.gone(self)
+            self._owner.gone(self)
 
     def _finish(self, outcome: Outcome) -> None:
         if self.up:

@@ -26,8 +26,8 @@ class Process:
     """A child process with a log pipe; its process group is killed when the emulator ends, even by SIGKILL."""
 
     def __init__(self, on_exit: Callable[[str], None]) -> None:
-        self.on_exit = on_exit
-        self.loop = asyncio.get_running_loop()
+        self._on_exit = on_exit
+        self._loop = asyncio.get_running_loop()
         self.log = bytearray()
         self._popen: subprocess.Popen[bytes] | None = None
         self._descriptors: list[int] = []
@@ -54,8 +54,8 @@ class Process:
             os.set_blocking(log_end, False)
             self._descriptors = [log_end, life_end]
             undo.callback(self._descriptors.clear)
-            self.loop.add_reader(log_end, self.read_log)
-            undo.callback(self.loop.remove_reader, log_end)
+            self._loop.add_reader(log_end, self.read_log)
+            undo.callback(self._loop.remove_reader, log_end)
             _make_batch(popen.pid)
             self._listen_for_exit(popen)
             self._popen = popen
@@ -82,7 +82,7 @@ class Process:
                     del self.log[:-LOG_LIMIT]
                 if len(chunk) < 4096:
                     return
-            self.loop.remove_reader(self._descriptors[0])
+            self._loop.remove_reader(self._descriptors[0])
         except BlockingIOError:
             pass
 
@@ -118,29 +118,29 @@ class Process:
         if hasattr(os, "pidfd_open"):
             watch = os.pidfd_open(popen.pid)
             self._descriptors.append(watch)
-            self.loop.add_reader(watch, self._exited)
+            self._loop.add_reader(watch, self._exited)
         else:
             threading.Thread(target=self._await_exit, args=(popen,), daemon=True).start()
 
     def _await_exit(self, popen: subprocess.Popen[bytes]) -> None:
         popen.wait()
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            self.loop.call_soon_threadsafe(self._exited)
+            self._loop.call_soon_threadsafe(self._exited)
 
     def _exited(self) -> None:
         assert self._popen is not None
         for watch in self._descriptors[2:]:
-            self.loop.remove_reader(watch)
+            self._loop.remove_reader(watch)
         _forget(self._popen.pid)
         _kill_group(self._popen.pid)  # its children; the group's number is not free before the wait below
         code = self._popen.wait()
         self.read_log()
-        self.loop.remove_reader(self._descriptors[0])
+        self._loop.remove_reader(self._descriptors[0])
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors = []
         self._status = -1
-        self.on_exit(_reason(code))
+        self._on_exit(_reason(code))
 
 
 def _pipe(read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[int, int]:

@@ -48,7 +48,7 @@ class RuntimeClient(Container):
         """Serve the Runtime API on a port of its own, and start the client."""
         self._root = root
         listener = socket.create_server(("127.0.0.1", 0))
-        self._server = await self.loop.create_server(lambda: Connection(self), sock=listener)
+        self._server = await self._loop.create_server(lambda: Connection(self), sock=listener)
         host, port = listener.getsockname()
         environ["AWS_LAMBDA_RUNTIME_API"] = f"{host}:{port}"
         command = [python or sys.executable, "-m", "awslambdaric", self.function.handler]
@@ -65,7 +65,7 @@ class RuntimeClient(Container):
         """The client asks for an event; the first time that means that it is ready."""
         self._polling = connection
         if not self.up:
-            self.owner.loaded(sources(self._root))
+            self._owner.loaded(sources(self._root))
             self._ready()
         elif self._waiting:
             self._hand_over(*self._waiting)

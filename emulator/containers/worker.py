@@ -39,7 +39,7 @@ class Worker(Container, asyncio.Protocol):
                 environ["_INVOKED_FUNCTION_ARN"] = self.function.arn
                 self.process.start(command, environ, root, theirs)
             self._limit_start()
-            await self.loop.create_connection(lambda: self, sock=ours)
+            await self._loop.create_connection(lambda: self, sock=ours)
         except BaseException:
             ours.close()
             raise
@@ -68,7 +68,7 @@ class Worker(Container, asyncio.Protocol):
             self._end(self._reason)
         elif not self.retired:
             # An interpreter that is ending closes its sockets first: wait for its own exit code.
-            self.loop.call_later(ENDING_SECONDS, self.process.kill)
+            self._loop.call_later(ENDING_SECONDS, self.process.kill)
 
     def _send(self, invocation: Invocation, deadline: int) -> None:
         assert self._transport is not None
@@ -80,9 +80,9 @@ class Worker(Container, asyncio.Protocol):
         if kind in (ANSWER, ERROR):
             self._settle(Outcome(frame, None if kind == ANSWER else Fault.RAISED, body=body, duration=milliseconds))
         elif kind == FILES:
-            self.owner.loaded(json.loads(frame))
+            self._owner.loaded(json.loads(frame))
         elif kind == READY:
-            self.owner.loaded(json.loads(frame))
+            self._owner.loaded(json.loads(frame))
             self._ready()
         elif kind == INIT_ERROR:
             self._fail(Outcome(frame, Fault.RAISED))

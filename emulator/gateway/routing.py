@@ -14,30 +14,30 @@ class Router:
     """The routes of one API, ordered so that the first that matches is the one that AWS takes."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self.literal: dict[tuple[str, str], Route] = {}
-        self.patterns: list[tuple[list[str], Route]] = []  # and the literal ones, for encoded requests
-        self.default: Route | None = None
+        self._literal: dict[tuple[str, str], Route] = {}
+        self._patterns: list[tuple[list[str], Route]] = []  # and the literal ones, for encoded requests
+        self._default: Route | None = None
         for route in sorted(routes, key=_precedence):
             if route.path == "*":
-                self.default = route
+                self._default = route
                 continue
-            self.patterns.append((route.path.split("/")[1:], route))
+            self._patterns.append((route.path.split("/")[1:], route))
             if "{" not in route.path:
-                self.literal[route.method, route.path] = route
+                self._literal[route.method, route.path] = route
 
     def match(self, method: str, raw_path: str) -> Match | None:
         """The route for a request and its path parameters, each percent-decoded by itself."""
         if "%" not in raw_path:
-            route = self.literal.get((method, raw_path)) or self.literal.get(("ANY", raw_path))
+            route = self._literal.get((method, raw_path)) or self._literal.get(("ANY", raw_path))
             if route:
                 return route, {}
         segments = raw_path.split("/")[1:]
-        for pattern, candidate in self.patterns:
+        for pattern, candidate in self._patterns:
             if candidate.method in (method, "ANY"):
                 parameters = _fit(pattern, segments)
                 if parameters is not None:
                     return candidate, parameters
-        return (self.default, {}) if self.default else None
+        return (self._default, {}) if self._default else None
 
 
 def _precedence(route: Route) -> tuple[list[int], bool]:

@@ -23,21 +23,21 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self.faults = -FEW_FAULTS
-        self.known = self.inherited
+        self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._faults = -FEW_FAULTS
+        self._known = self._inherited
         try:
-            self.status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+            self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            self.status = -1
+            self._status = -1
 
     def peak(self) -> int:
         """Kilobytes."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        if usage.ru_maxrss != self.inherited or self.status < 0:
+        if usage.ru_maxrss != self._inherited or self._status < 0:
             return usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
-        if usage.ru_minflt - self.faults >= FEW_FAULTS:
-            found = PEAK.search(os.pread(self.status, 4096, 0))
-            self.known = int(found[1]) if found else usage.ru_maxrss
-            self.faults = usage.ru_minflt
-        return self.known
+        if usage.ru_minflt - self._faults >= FEW_FAULTS:
+            found = PEAK.search(os.pread(self._status, 4096, 0))
+            self._known = int(found[1]) if found else usage.ru_maxrss
+            self._faults = usage.ru_minflt
+        return self._known

@@ -37,12 +37,12 @@ class Application:
         self, project: Project, gateway: Gateway, hosts: Iterable[str] = (), routes: Iterable[BaseRoute] = ()
     ) -> None:
         self.project = project
-        self.gateway = gateway
-        self.access = Access(hosts)
-        self.invoke_api = InvokeApi(project)
+        self._gateway = gateway
+        self._access = Access(hosts)
+        self._invoke_api = InvokeApi(project)
         self.starlette = Starlette(
             lifespan=self._lifespan,
-            routes=[*self.invoke_api.routes(), *Management(project).routes(), *routes],
+            routes=[*self._invoke_api.routes(), *Management(project).routes(), *routes],
             exception_handlers={
                 ServiceError: _service_error,
                 ManifestError: _manifest_error,
@@ -51,16 +51,16 @@ class Application:
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self.gateway.has_own_port(scope)):
-            return self.gateway(scope, receive, send)
-        if scope["type"] != "lifespan" and (reason := self.access.refusal(Headers(scope=scope))):
+        if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self._gateway.has_own_port(scope)):
+            return self._gateway(scope, receive, send)
+        if scope["type"] != "lifespan" and (reason := self._access.refusal(Headers(scope=scope))):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
         return self.starlette(scope, receive, send)
 
     def begin_stop(self) -> None:
         """The emulator is asked to stop: clients that are still sending a body have one more second."""
-        self.gateway.begin_stop()
-        self.invoke_api.bodies.shorten_deadlines()
+        self._gateway.begin_stop()
+        self._invoke_api.bodies.shorten_deadlines()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:

@@ -49,8 +49,8 @@ class InvokeApi:
     """Invokes functions by name, lists and describes them."""
 
     def __init__(self, project: Project) -> None:
-        self.project = project
-        self.functions = project.functions
+        self._project = project
+        self._functions = project.functions
         self.bodies = Bodies()
 
     def routes(self) -> list[Route]:
@@ -77,7 +77,7 @@ class InvokeApi:
         headers = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": QUALIFIER}
         call = functools.partial(self._call, function, payload, context, request_id)
         if kind == "Event":
-            self.project.asynchronous.start(function, payload, request_id, call)
+            self._project.asynchronous.start(function, payload, request_id, call)
             return Response(status_code=202, headers=headers)
         outcome = await call()
         if outcome.fault is Fault.THROTTLED:
@@ -85,25 +85,27 @@ class InvokeApi:
         if outcome.fault is not None:
             headers["X-Amz-Function-Error"] = "Unhandled"
         if request.headers.get("x-amz-log-type") == "Tail":
-            tail = self.functions.logs.of(request_id)
+            tail = self._functions.logs.of(request_id)
             headers["X-Amz-Log-Result"] = base64.b64encode(tail).decode()
         return Response(outcome.payload, headers=headers, media_type="application/json")
 
     async def _call(self, function: Function, payload: bytes, context: str, request_id: str) -> Outcome:
-        outcome = await self.functions.invoke(function, payload, client_context=context, request_id=request_id)
+        outcome = await self._functions.invoke(function, payload, client_context=context, request_id=request_id)
         result = "ok" if outcome.fault is None else outcome.fault.value
-        self.project.console.line(f"INVOKE  {function.full_name}  {result}  {outcome.duration:.1f} ms  {function.name}")
+        self._project.console.line(
+            f"INVOKE  {function.full_name}  {result}  {outcome.duration:.1f} ms  {function.name}"
+        )
         return outcome
 
     async def list(self, _: Request) -> Response:
         """ListFunctions."""
-        found = [_configuration(function) for function in self.project.manifest.functions.values()]
+        found = [_configuration(function) for function in self._project.manifest.functions.values()]
         return JSONResponse({"Functions": found, "NextMarker": None})
 
     async def get(self, request: Request) -> Response:
         """GetFunction."""
         function = self._function(request)
-        code = {"RepositoryType": "local", "Location": self.project.manifest.folder.as_uri()}
+        code = {"RepositoryType": "local", "Location": self._project.manifest.folder.as_uri()}
         return JSONResponse({"Configuration": _configuration(function), "Code": code, "Tags": {}})
 
     async def configuration(self, request: Request) -> Response:
@@ -111,13 +113,13 @@ class InvokeApi:
         return JSONResponse(_configuration(self._function(request)))
 
     def _function(self, request: Request) -> Function:
-        self.project.refresh()
+        self._project.refresh()
         name = request.path_params["name"]
-        function = self.project.manifest.function(name)
+        function = self._project.manifest.function(name)
         if request.query_params.get("Qualifier", QUALIFIER) != QUALIFIER:
             function = None
         if function is None:
-            full = name if name.startswith("arn:") else arn("lambda", self.project.manifest.region, f"function:{name}")
+            full = name if name.startswith("arn:") else arn("lambda", self._project.manifest.region, f"function:{name}")
             raise ServiceError(404, "ResourceNotFoundException", f"Function not found: {full}")
         return function
 

@@ -18,7 +18,7 @@ class Management:
     """Logs and schedules of a running emulator."""
 
     def __init__(self, project: Project) -> None:
-        self.project = project
+        self._project = project
 
     def routes(self) -> list[Route]:
         """The routes, all below PREFIX."""
@@ -30,8 +30,8 @@ class Management:
 
     async def schedules(self, _: Request) -> Response:
         """Every schedule of the manifest."""
-        self.project.refresh()
-        found = self.project.manifest.schedules
+        self._project.refresh()
+        found = self._project.manifest.schedules
         shown = [
             {"name": one.name, "function": one.function.name, "expression": one.expression, "enabled": one.enabled}
             for one in found
@@ -40,11 +40,11 @@ class Management:
 
     async def run(self, request: Request) -> Response:
         """Call a schedule's function now, enabled or not."""
-        self.project.refresh()
-        schedule = self.project.schedules.known.get(request.path_params["name"])
+        self._project.refresh()
+        schedule = self._project.schedules.known.get(request.path_params["name"])
         if schedule is None:
             return JSONResponse({"message": "no such schedule"}, 404)
-        outcome = await self.project.schedules.run(schedule)
+        outcome = await self._project.schedules.run(schedule)
         return Response(outcome.payload, 200 if outcome.fault is None else 500, media_type="application/json")
 
     async def logs(self, request: Request) -> Response:
@@ -52,9 +52,9 @@ class Management:
         after = request.query_params.get("after", "0")
         if not _NUMBER.fullmatch(after):
             return JSONResponse({"message": "after must be a whole number of at most 18 digits"}, 400)
-        book = self.project.functions.logs
+        book = self._project.functions.logs
         name = request.query_params.get("function")
-        function = self.project.manifest.function(name) if name else None
+        function = self._project.manifest.function(name) if name else None
         if name and function is None and not book.since(0, name):  # one of an earlier manifest may have entries
             return JSONResponse({"message": f"there is no function {name!r}"}, 404)
         entries = book.since(int(after), function.name if function else name)

@@ -53,17 +53,17 @@ class Console:
     DELAY = 0.02
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self.coloured = coloured()
+        self._quiet = quiet
+        self._coloured = coloured()
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def request(self, method: str, path: str, status: int, milliseconds: float, name: str, note: str = "") -> None:
         """The line of one request."""
-        if self.quiet and status < 500:
+        if self._quiet and status < 500:
             return
         colour = _COLOURS.get(status // 100, "")
-        shown = f"\x1b[{colour}m{status}\x1b[0m" if self.coloured and colour else str(status)
+        shown = f"\x1b[{colour}m{status}\x1b[0m" if self._coloured and colour else str(status)
         line = f"{visible(method):<7} {visible(path)}  {shown}  {milliseconds:.1f} ms  {visible(name) or '-'}"
         self._add(f"{line}  ({visible(note)})" if note else line)
 

@@ -15,7 +15,7 @@ class Functions:
     def __init__(self, containers: Containers, logs: LogBook, console: Console) -> None:
         self.containers = containers
         self.logs = logs
-        self.console = console
+        self._console = console
 
     async def invoke(
         self,
@@ -35,6 +35,6 @@ class Functions:
 
     def _show(self, function: Function, outcome: Outcome, entry: Entry) -> None:
         if outcome.init is not None:
-            self.console.line(f"  {function.name} | cold start, {outcome.init:.0f} ms")
+            self._console.line(f"  {function.name} | cold start, {outcome.init:.0f} ms")
         if entry.output and not outcome.shown:
-            self.console.output(function.name, entry.output.decode(errors="replace"))
+            self._console.output(function.name, entry.output.decode(errors="replace"))

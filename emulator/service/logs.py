@@ -108,7 +108,7 @@ class LogBook:
     BYTES = 8 * 1024 * 1024
 
     def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self.written = 0
         self._bytes = 0
 
@@ -127,20 +127,20 @@ class LogBook:
             outcome.init,
             outcome.memory,
         )
-        self.entries.append(entry)
+        self._entries.append(entry)
         self._bytes += len(entry.output)
-        while len(self.entries) > self.ENTRIES or self._bytes > self.BYTES:
-            self._bytes -= len(self.entries.popleft().output)
+        while len(self._entries) > self.ENTRIES or self._bytes > self.BYTES:
+            self._bytes -= len(self._entries.popleft().output)
         return entry
 
     def of(self, request_id: str) -> bytes:
         """The end of one invocation's log, which must be among the latest."""
-        return next((entry.tail() for entry in reversed(self.entries) if entry.request_id == request_id), b"")
+        return next((entry.tail() for entry in reversed(self._entries) if entry.request_id == request_id), b"")
 
     def since(self, number: int, name: str | None = None) -> list[Entry]:
         """The entries after this number, of one function or of all."""
         return [
             entry
-            for entry in self.entries
+            for entry in self._entries
             if entry.number > number and (name is None or name in (entry.function.name, entry.function.full_name))
         ]

@@ -29,9 +29,9 @@ class Schedules:
     """One task for each enabled schedule of the manifest."""
 
     def __init__(self, functions: Functions, console: Console, asynchronous: Asynchronous) -> None:
-        self.functions = functions
-        self.console = console
-        self.asynchronous = asynchronous
+        self._functions = functions
+        self._console = console
+        self._asynchronous = asynchronous
         self.known: dict[str, Schedule] = {}
         self._clocks = Tasks()
 
@@ -54,9 +54,9 @@ class Schedules:
 
     async def _attempt(self, schedule: Schedule, event: bytes, request_id: str) -> Outcome:
         function = schedule.function
-        outcome = await self.functions.invoke(function, event, request_id=request_id)
+        outcome = await self._functions.invoke(function, event, request_id=request_id)
         result = "ok" if outcome.fault is None else outcome.fault.value
-        self.console.line(f"SCHEDULE {schedule.expression}  {result}  {outcome.duration:.1f} ms  {function.name}")
+        self._console.line(f"SCHEDULE {schedule.expression}  {result}  {outcome.duration:.1f} ms  {function.name}")
         return outcome
 
     async def _call_on_time(self, schedule: Schedule) -> None:
@@ -67,7 +67,7 @@ class Schedules:
                 await asyncio.sleep(min(left, LONGEST_SLEEP))
             event, request_id = _event(schedule), ids.invocation()
             attempt = functools.partial(self._attempt, schedule, event, request_id)
-            self.asynchronous.start(schedule.function, event, request_id, attempt)
+            self._asynchronous.start(schedule.function, event, request_id, attempt)
             due = expression.after(due, zone)
 
 
