@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import commands, options, output
+from emulator.cli import commands, events, options, output
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -96,6 +96,7 @@ def serve(
 
 
 cli.command("invoke")(commands.invoke)
+cli.command("event")(events.event)
 cli.command("routes")(commands.routes)
 cli.command("logs")(commands.logs)
 cli.command("schedules")(commands.schedules)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emulator.cli import openapi, options, output
+from emulator.cli import batches, openapi, options, output
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -74,6 +74,8 @@ def invoke(
     outcome = asyncio.run(_once(containers, function, invocation))
     outcome.log = b"" if outcome.shown else outcome.log
     sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).shown())
+    if outcome.fault is None and (line := batches.report(payload, outcome.payload)):
+        sys.stderr.write(f"{console.visible(line)}\n")
     output.write(console.visible_json(outcome.payload.decode(errors="replace")) + "\n")
     raise typer.Exit(0 if outcome.fault is None else 1)
 
