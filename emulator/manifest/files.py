@@ -9,7 +9,9 @@ from pathlib import Path
 from emulator.manifest.limits import MAX_BYTES
 
 Stamp = tuple[int, int]
-"""The time of a file's last change in nanoseconds, and its size; zeros for a file that is not there."""
+"""The time of a file's last change in nanoseconds, and its size."""
+ABSENT: Stamp = (0, 0)
+"""The stamp of a file that is not there."""
 
 
 class FileError(Exception):
@@ -33,7 +35,7 @@ def stamp(path: str | Path) -> Stamp:
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
-        return (0, 0)
+        return ABSENT
     return (status.st_mtime_ns, status.st_size)
 
 

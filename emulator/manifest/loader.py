@@ -61,7 +61,6 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
     functions = Functions(resolver, provider, service)
     triggers = Triggers(resolver, functions, provider)
     triggers.read()
-    documents = (resolver.manifest, *resolver.files.values())
     return Manifest(
         path=resolver.manifest.path,
         service=service,
@@ -75,7 +74,7 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),
         alb_rules=tuple(sorted(triggers.alb_rules, key=lambda rule: rule.priority)),
-        files={**{document.path: document.stamp for document in documents}, **stamps},
+        files={**resolver.stamps(), **stamps},
         warnings=tuple(resolver.warnings),
     )
 

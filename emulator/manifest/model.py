@@ -226,7 +226,7 @@ class Manifest:
     alb_rules: tuple[AlbRule, ...]
     """In the order in which a listener tries them."""
     files: Mapping[Path, Stamp]
-    """Every file that was read, and its stamp from before. When one changes, the manifest is read again."""
+    """Every file that was read or looked for, and its stamp from before. A change in one changes the manifest."""
     warnings: tuple[str, ...]
 
     @property

@@ -45,13 +45,19 @@ class Resolver:
     def __init__(self, manifest: Document, sources: Sources) -> None:
         self.manifest = manifest
         self.sources = sources
-        self.files: dict[Path, Document] = {}
+        self._files: dict[Path, Document] = {}
+        self._absent: set[Path] = set()
         self.warnings: dict[str, None] = {}  # in their order, each once
         self._pending: list[tuple[Path, str]] = []  # what is being looked up, to find cycles
         self._found: dict[tuple[Path, str], tuple[Any, int]] = {}
         self._written: dict[int, Where] = {}  # where a list or object of _found is written, by its id
         self._steps: dict[tuple[Path, Place], Any] = {}
         self._work = Work()
+
+    def stamps(self) -> dict[Path, files.Stamp]:
+        """The files that were read or looked for so far, with their stamps from before that."""
+        documents = (self.manifest, *self._files.values())
+        return {**dict.fromkeys(self._absent, files.ABSENT), **{each.path: each.stamp for each in documents}}
 
     def warn(self, message: str, where: Where) -> None:
         """Add a warning: something does not have the effect that it has in a deployment."""
@@ -122,10 +128,11 @@ class Resolver:
         except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
             raise where.error(f"file({name[:100]}) cannot be read: {error}") from None
         if not exists:
+            self._absent.add(path)
             return None
-        if path not in self.files:
-            self.files[path] = self._document(path, name, where)
-        return self.files[path]
+        if path not in self._files:
+            self._files[path] = self._document(path, name, where)
+        return self._files[path]
 
     def _document(self, path: Path, name: str, where: Where) -> Document:
         try:

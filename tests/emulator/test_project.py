@@ -135,6 +135,18 @@ def test_a_file_that_is_written_while_the_manifest_is_read_is_read_again(
     asyncio.run(run())
 
 
+def test_a_file_that_was_missing_is_read_once_it_is_there(path: Path) -> None:
+    path.write_text("service: ${file(name.yml):name, 'nameless'}\nfunctions:\n  a: {handler: app.a}\n")
+
+    async def run() -> None:
+        served = project(path, Recorder())
+        assert served.manifest.service == "nameless"
+        path.with_name("name.yml").write_text("name: named\n")
+        assert served.refresh().service == "named"
+
+    asyncio.run(run())
+
+
 def test_a_stop_waits_for_the_scheduled_call_that_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expression = Once()
     monkeypatch.setattr(cron, "parse", lambda _: expression)
