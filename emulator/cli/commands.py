@@ -85,7 +85,7 @@ def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params
     service = options.described(Source(manifest, stage, param))
     if not service.routes:
         options.warn(f"{service.path}: no function has an httpApi or http event, so there are no routes")
-    output.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.stage)))
+    output.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.rest_stage)))
 
 
 def logs(function: FunctionName = None, follow: Follow = False, port: Port = 8080) -> None:

@@ -15,7 +15,7 @@ def document(manifest: Manifest) -> dict[str, Any]:
     for route in manifest.routes:
         if route.path == "*":  # OpenAPI has no path for everything else
             continue
-        prefix = f"/{manifest.stage}" if route.kind == "http" else ""
+        prefix = f"/{manifest.rest_stage}" if route.kind == "http" else ""
         operations = paths.setdefault(prefix + route.path.replace("+}", "}"), {})
         for method in METHODS if route.method == "ANY" else (route.method,):
             operations.setdefault(method.lower(), _operation(route, method))

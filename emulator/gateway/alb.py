@@ -53,6 +53,10 @@ class AlbApi:
         """404. What a listener does without a rule is not in the manifest."""
         return _page(404, "no rule of this listener matches")
 
+    def too_large(self) -> Response:
+        """413."""
+        return _page(413, "over the limit")
+
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """The event of a target group."""
         return alb_event.build(request, self._rule(route))

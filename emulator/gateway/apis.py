@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from emulator.containers import Outcome
 from emulator.gateway import cors, payload_v1_event, payload_v1_response, payload_v2_event, payload_v2_response
 from emulator.gateway.request import Head, Request
-from emulator.gateway.response import Headers, Response, error_response
+from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match, Router
 from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import Manifest, Route
@@ -29,6 +29,9 @@ class Api(Protocol):
 
     def missing(self) -> Response:
         """The answer when there is none."""
+
+    def too_large(self) -> Response:
+        """The response to a body over the gateway's limit, or an event over Lambda's."""
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """The event that the function receives."""
@@ -66,6 +69,10 @@ class HttpApi:
     def missing(self) -> Response:
         """404."""
         return error_response(404, "Not Found")
+
+    def too_large(self) -> Response:
+        """413."""
+        return too_large()
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 2.0, or 1.0 where the manifest says so."""

@@ -9,7 +9,7 @@ from emulator.containers import Fault, Outcome
 from emulator.gateway import cors, payload_v2_event, payload_v2_response
 from emulator.gateway.function_result import error_summary
 from emulator.gateway.request import Head, Request
-from emulator.gateway.response import Headers, Response, error_response
+from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match
 from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import FunctionUrl, Route
@@ -38,6 +38,10 @@ class FunctionUrlApi:
     def missing(self) -> Response:
         """404. Every request matches, so nothing asks for it."""
         return error_response(404, "Not Found")
+
+    def too_large(self) -> Response:
+        """413."""
+        return too_large()
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 2.0, with the path as it was sent and the URL's own domain."""

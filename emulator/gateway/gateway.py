@@ -23,7 +23,7 @@ from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
 from emulator.gateway.request import HEADER_LIMIT, Head, Request, head_size
-from emulator.gateway.response import Response, error_response, too_large
+from emulator.gateway.response import Response, error_response
 from emulator.gateway.rest_api import RestApi
 from emulator.gateway.routing import Match
 from emulator.gateway.verdicts import Caller, Event
@@ -112,7 +112,7 @@ class Gateway:
         by_name = self._authorizers  # of this route's manifest, which may change while the body arrives
         body = await self._bodies.read(scope["headers"], receive)
         if body is None:
-            return too_large()
+            return api.too_large()
         request = Request.from_scope(scope, body)
         call = Call(request, route, parameters, api.event(request, route, parameters))
         prepared = await _prepared(api, call, by_name)
@@ -120,8 +120,9 @@ class Gateway:
             return prepared
         payload = _encode(prepared)
         if len(payload) > MAX_PAYLOAD:
-            return too_large()
-        outcome = await self._invoke(route, request, payload, api.timeout)
+            return api.too_large()
+        limit = (route.rest and route.rest.timeout) or api.timeout
+        outcome = await self._invoke(route, request, payload, limit)
         response = api.answer(request, route, outcome)
         if api.id_header is not None:
             response.headers.append((api.id_header, request.id.encode()))

@@ -17,7 +17,7 @@ from emulator.gateway import (
 from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response
 from emulator.gateway.rest_preflights import Preflights
-from emulator.gateway.routing import Match, Router
+from emulator.gateway.routing import Match, ResourceRouter
 from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import Manifest, Route
 from emulator.manifest.rest_model import RestMethod
@@ -30,13 +30,13 @@ class RestApi:
     id_header: bytes | None = b"x-amzn-requestid"
 
     def __init__(self, manifest: Manifest) -> None:
-        self.stage = manifest.stage
+        self.stage = manifest.rest_stage
         self._settings = manifest.rest
-        self.prefix = f"/{manifest.stage}"
+        self.prefix = f"/{self.stage}"
         routes = [route for route in manifest.routes if route.kind == "http"]
         own = {route.path for route in routes if route.method == "OPTIONS"}
         self._preflights = Preflights(route for route in routes if route.path not in own)
-        self.router = Router([*routes, *self._preflights.routes])
+        self.router = ResourceRouter([*routes, *self._preflights.routes])
         self.serves = bool(routes)
 
     def owns(self, raw_path: str) -> bool:
@@ -57,6 +57,10 @@ class RestApi:
     def missing(self) -> Response:
         """403, as REST APIs answer where there is no route."""
         return rest_errors.missing()
+
+    def too_large(self) -> Response:
+        """413."""
+        return rest_errors.too_large()
 
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 1.0."""

@@ -29,6 +29,11 @@ def bad_request(message: str, note: str = "") -> Response:
     return error(400, message, "BadRequestException", note)
 
 
+def too_large() -> Response:
+    """413: a body over the gateway's limit, or an event over Lambda's."""
+    return error(413, "Request Too Long", "RequestTooLargeException")
+
+
 def unauthorized(note: str, message: str = "Unauthorized") -> Response:
     """401: the request does not say who calls, or its token is not accepted."""
     return error(401, message, "UnauthorizedException", note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from emulator.manifest import route_paths
 from emulator.manifest.model import Route
 
 Match = tuple[Route, dict[str, str]]
@@ -38,6 +39,26 @@ class Router:
                 if parameters is not None:
                     return candidate, parameters
         return (self._default, {}) if self._default else None
+
+
+class ResourceRouter(Router):
+    """The routes of a REST API: first the most exact path is chosen, then a method of that path.
+
+    So `ANY /{proxy+}` does not get the methods that `/pets` has no route for.
+    """
+
+    def match(self, method: str, raw_path: str) -> Match | None:
+        """The route for a request and its path parameters, each percent-decoded on its own."""
+        segments = raw_path.split("/")[1:]
+        chosen: str | None = None
+        for pattern, candidate in self._patterns:
+            if (parameters := _fit(pattern, segments)) is None:
+                continue
+            shape = route_paths.shape(candidate.path)
+            if chosen in (None, shape) and candidate.method in (method, "ANY"):
+                return candidate, parameters
+            chosen = chosen or shape
+        return (self._default, {}) if self._default and chosen is None else None
 
 
 def _precedence(route: Route) -> tuple[list[int], bool]:

@@ -23,7 +23,9 @@ def read(function: Function, section: Section) -> FunctionUrl | None:
     if mode not in MODES:
         raise settings.error(f"must be {' or '.join(MODES)}", "invokeMode")
     if mode == "RESPONSE_STREAM":
-        settings.warn(f"responses are not streamed here: {function.name} answers when it has ended", "invokeMode")
+        settings.warn(
+            f"Lambda's Python runtime does not stream: {function.name} answers when it has ended", "invokeMode"
+        )
     if authorizer is not None:
         settings.warn(f"{function.name}: a request needs a SigV4 signature, which is not checked here", "authorizer")
     return FunctionUrl(

@@ -18,8 +18,8 @@ PROVIDER = _words("""
     name runtime stage region profile stackName memorySize timeout environment architecture httpApi
     apiGateway apiName iam role rolePermissionsBoundary iamRoleStatements iamManagedPolicies
     deploymentBucket deploymentPrefix deploymentMethod stackTags tags vpc vpcEndpointIds layers logs
-    logRetentionInDays logDataProtectionPolicy tracing versionFunctions endpointType apiKeys
-    usagePlan resourcePolicy notificationArns stackParameters stackPolicy rollbackConfiguration
+    logRetentionInDays logDataProtectionPolicy tracing versionFunctions endpointType
+    notificationArns stackParameters stackPolicy rollbackConfiguration
     disableRollback tracing kmsKeyArn ecr s3 cloudFront alb websocketsApiName
     websocketsApiRouteSelectionExpression websocketsDescription websocket lambdaHashingVersion
     eventBridge runtimeManagement cfnRole snapStart disableDefaultOutputExportNames
@@ -45,7 +45,7 @@ HTTP_API = _words("method path authorizer timeout operationId description tags")
 
 HTTP = _words("""
     method path authorizer cors integration private async request response connectionType
-    connectionId timeout operation operationId documentation reqValidatorName swagger
+    connectionId timeout operation operationId documentation reqValidatorName swagger timeoutInMillis
 """)
 
 ALB = _words("""
@@ -53,6 +53,12 @@ ALB = _words("""
 """)
 
 ALB_CONDITIONS = _words("path host method header query ip")
+
+API_GATEWAY = _words("""
+    apiKeys apiKeySourceType binaryMediaTypes description disableDefaultEndpoint endpoint metrics
+    minimumCompressionSize request resourcePolicy restApiId restApiResources restApiRootResourceId
+    shouldStartNameWithService stage timeoutInMillis usagePlan websocketApiId
+""")
 
 HTTP_API_SETTINGS = _words("""
     cors authorizers id name payload timeout metrics disableDefaultEndpoint useProviderTags

@@ -239,6 +239,11 @@ class Manifest:
         return self.folder / function.module
 
     @property
+    def rest_stage(self) -> str:
+        """The stage of the REST API, which is the first part of its paths."""
+        return self.rest.stage or self.stage
+
+    @property
     def alb_listeners(self) -> tuple[str, ...]:
         """The listeners that have rules, each once."""
         return tuple(dict.fromkeys(rule.listener for rule in self.alb_rules))

@@ -7,6 +7,7 @@ from emulator.manifest.request_rules import SchemaError
 from emulator.manifest.rest_model import RequestRules, RestMethod
 from emulator.manifest.section import Section
 
+MAX_MILLISECONDS = 900_000
 _PROXY = ("LAMBDA_PROXY", "AWS_PROXY")
 _LAMBDA = ("LAMBDA", "AWS")
 
@@ -33,9 +34,16 @@ def read(section: Section, method: str, route: str) -> RestMethod:
         rules=rules,
         integration="lambda" if _integration(section) in _LAMBDA else "proxy",
         asynchronous=bool(section.data.get("async")),
+        timeout=_timeout(section),
         claims=_claims(section),
         unavailable=unavailable,
     )
+
+
+def _timeout(section: Section) -> float | None:
+    api = Section.at(section.resolver, "provider").inside("apiGateway")
+    usual = api.integer("timeoutInMillis", 0, 0, MAX_MILLISECONDS)
+    return section.integer("timeoutInMillis", usual, 0, MAX_MILLISECONDS) / 1000 or None
 
 
 def _claims(section: Section) -> tuple[str, ...]:
@@ -56,6 +64,8 @@ def _check_integration(section: Section) -> None:
         raise NotEmulatedError(f"integration: {kind.lower()} is not emulated")
     if kind not in _LAMBDA and section.data.get("async"):
         raise NotEmulatedError("async with a proxy integration is not emulated")
+    if str(section.inside("response").data.get("transferMode") or "").upper() == "STREAM":
+        section.warn("Lambda's Python runtime does not stream: the response is sent when it is complete", "response")
     if kind not in _LAMBDA:
         return
     if section.inside("request").data.get("template"):

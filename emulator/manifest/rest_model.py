@@ -27,6 +27,8 @@ class RestSettings:
 
     binary_types: tuple[str, ...] = ()
     """The media types whose bodies are bytes."""
+    stage: str | None = None
+    """The API's own stage, where it is not the manifest's."""
     keys: tuple[ApiKey, ...] = ()
     """The keys that are enabled."""
     key_of_authorizer: bool = False
@@ -70,6 +72,8 @@ class RestMethod:
     """Whether the function gets the whole request, or the event that the framework's mapping template makes of it."""
     asynchronous: bool = False
     """Whether the client waits for no result."""
+    timeout: float | None = None
+    """Seconds that the API waits for the function, where they are not the API's usual ones."""
     claims: tuple[str, ...] = ()
     """The claims of a Cognito token that the mapping template adds to `sub`."""
     unavailable: str | None = None

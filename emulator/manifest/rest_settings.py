@@ -6,20 +6,32 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from emulator.manifest import known_keys
 from emulator.manifest.placeholder import Placeholder
 from emulator.manifest.rest_model import ApiKey, RestSettings
 from emulator.manifest.section import Section
+
+_WITHOUT_EFFECT = {
+    "resourcePolicy": "it refuses nobody here",
+    "usagePlan": "it limits nobody here",
+    "minimumCompressionSize": "answers are not compressed here",
+}
 
 
 def read(provider: Section, deployment: str) -> RestSettings:
     """The settings of a manifest's provider; `deployment` names the service and its stage."""
     section = provider.inside("apiGateway")
+    section.check(known_keys.API_GATEWAY)
+    for key, effect in _WITHOUT_EFFECT.items():
+        if section.data.get(key):
+            section.warn(f"provider.apiGateway.{key} is not emulated: {effect}", key)
     source = section.string("apiKeySourceType", "HEADER").upper()
     if source not in ("HEADER", "AUTHORIZER"):
         raise section.error("must be HEADER or AUTHORIZER", "apiKeySourceType")
     return RestSettings(
         binary_types=section.strings("binaryMediaTypes"),
         keys=tuple(_keys(section, deployment)),
+        stage=section.string("stage", "") or None,
         key_of_authorizer=source == "AUTHORIZER",
     )
 

@@ -139,7 +139,7 @@ def banner(manifest: Manifest, url: str, runtime: str, urls: Mapping[Address, st
     ]
     further = [f"{address.kind}  {found}  {address.name}" for address, found in urls.items()]
     keys = [f"x-api-key  {key.value}  {key.name}" for key in manifest.rest.keys if key.generated]
-    lines = [*route_lines(manifest.routes, manifest.stage), *keys, *further, *schedules]
+    lines = [*route_lines(manifest.routes, manifest.rest_stage), *keys, *further, *schedules]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from emulator.manifest import loader
 from emulator.manifest.document import ManifestError
+from emulator.manifest.model import Manifest
 from tests.emulator.harness import Answer, Emulator, running, write_service
 
 MANIFEST = """
@@ -294,6 +295,57 @@ def test_a_private_route_without_any_key_is_a_warning(tmp_path: Path) -> None:
     (warning,) = loader.load(tmp_path / "serverless.yml", {}).warnings
     assert "serverless.yml:9: " in warning
     assert "there is no API key" in warning
+
+
+def manifest_of(tmp_path: Path, settings: str, event: str = "{method: get, path: a}") -> Manifest:
+    (tmp_path / "serverless.yml").write_text(
+        f"service: s\nprovider:\n  apiGateway:\n    {settings}\n"
+        f"functions:\n  a:\n    handler: a.b\n    events:\n      - http: {event}\n"
+    )
+    return loader.load(tmp_path / "serverless.yml", {})
+
+
+@pytest.mark.parametrize(
+    "settings", ["resourcePolicy: [{Effect: Deny}]", "usagePlan: {quota: {limit: 1}}", "minimumCompressionSize: 1024"]
+)
+def test_a_setting_without_effect_is_a_warning(tmp_path: Path, settings: str) -> None:
+    (warning,) = manifest_of(tmp_path, settings).warnings
+    assert "serverless.yml:4: " in warning
+    assert f"{settings.partition(':')[0]} is not emulated" in warning
+
+
+def test_a_response_that_is_to_be_streamed_is_a_warning(tmp_path: Path) -> None:
+    event = "{method: get, path: a, response: {transferMode: STREAM}}"
+    (warning,) = manifest_of(tmp_path, "description: d", event).warnings
+    assert "Lambda's Python runtime does not stream" in warning
+
+
+def test_the_time_that_a_route_waits(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, "timeoutInMillis: 5000")
+    assert manifest.routes[0].rest is not None
+    assert manifest.routes[0].rest.timeout == 5
+    manifest = manifest_of(tmp_path, "timeoutInMillis: 5000", "{method: get, path: a, timeoutInMillis: 50}")
+    assert manifest.routes[0].rest is not None
+    assert manifest.routes[0].rest.timeout == 0.05
+
+
+def test_the_api_may_have_a_stage_of_its_own_and_a_shorter_time(folder: Path) -> None:
+    manifest = """
+service: rest
+provider: {name: aws, stage: dev, apiGateway: {stage: v1}}
+functions:
+  slow: {handler: app.slow, events: [{http: {method: get, path: slow, timeoutInMillis: 50}}]}
+"""
+    app = "import time\ndef slow(event, context):\n    time.sleep(1)\n"
+    with running(write_service(folder, manifest, app=app)) as started:
+        assert "/v1/slow" in started.output()
+        refused(started.get("/v1/slow"), 504, "Endpoint request timed out", "InternalServerErrorException")
+        assert started.get("/dev/slow").status == 404
+
+
+def test_a_body_over_the_limit_in_a_rest_apis_words(rest: Emulator) -> None:
+    answer = rest.request("POST", "/prod/named", b"x" * (10 * 1024 * 1024 + 1))
+    refused(answer, 413, "Request Too Long", "RequestTooLargeException")
 
 
 def test_the_schema_of_a_text(tmp_path: Path) -> None:

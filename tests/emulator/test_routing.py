@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.gateway.routing import Router
+from emulator.gateway.routing import ResourceRouter, Router
 from emulator.manifest.model import Function, Route
 
 FUNCTION = Function("f", "f", "a.b", 3, 128, {}, "eu-west-1", "python3.13", 1)
@@ -56,3 +56,23 @@ def test_the_catch_all_comes_last() -> None:
     router = Router([default, Route("GET", "/a", FUNCTION, "httpApi", 1)])
     found, other = router.match("GET", "/a"), router.match("PUT", "/any/thing")
     assert [match[0].key for match in (found, other) if match] == ["GET /a", "$default"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "key"),
+    [
+        ("GET /pets", "GET /pets"),
+        ("POST /pets", None),
+        ("POST /pets/1", "POST /pets/{pet}"),
+        ("GET /pets/1", "GET /pets/{id}"),
+        ("PUT /pets/1", None),
+        ("PUT /pets/1/toys", "ANY /{all+}"),
+        ("OPTIONS /elsewhere", "ANY /{all+}"),
+        ("GET /", None),
+    ],
+)
+def test_a_rest_api_chooses_the_path_before_the_method(request_line: str, key: str | None) -> None:
+    keys = ("ANY /{all+}", "GET /pets", "GET /pets/{id}", "POST /pets/{pet}")
+    routes = [Route(method, path, FUNCTION, "http", 1) for method, path in (each.split(" ", 1) for each in keys)]
+    found = ResourceRouter(routes).match(*request_line.split(" ", 1))
+    assert (found[0].key if found else None) == key
