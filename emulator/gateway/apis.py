@@ -55,16 +55,16 @@ class HttpApi:
     id_header: bytes | None = b"apigw-requestid"
 
     def __init__(self, manifest: Manifest) -> None:
-        self.router = Router(route for route in manifest.routes if route.kind == "httpApi")
-        self.cors = manifest.cors
+        self._router = Router(route for route in manifest.routes if route.kind == "httpApi")
+        self._cors = manifest.cors
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """Answered for every path, whether there is a route or not."""
-        return cors.preflight(self.cors, method, headers) if self.cors else None
+        return cors.preflight(self._cors, method, headers) if self._cors else None
 
     def match(self, head: Head) -> Match | None:
         """The route of a request."""
-        return self.router.match(head.method, head.raw_path)
+        return self._router.match(head.method, head.raw_path)
 
     def missing(self) -> Response:
         """404."""
@@ -92,5 +92,5 @@ class HttpApi:
 
     def finish(self, headers: Headers, response: Response) -> None:
         """CORS."""
-        if self.cors:
-            cors.apply(self.cors, headers, response)
+        if self._cors:
+            cors.apply(self._cors, headers, response)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from emulator.gateway.verdicts import Caller, Event
+from emulator.manifest.model import Route
 
 
-def add(event: Event, payload: str, caller: Caller) -> None:
-    """Add the caller to a function's event of this payload format."""
+def add(event: Event, route: Route, caller: Caller) -> None:
+    """Add the caller to the event of a route's function."""
     context = event["requestContext"]
-    if payload == "1.0":
-        _add_v1(context, caller)
-    else:
+    if route.payload == "2.0":
         context["authorizer"] = {caller.kind: caller.values}
-
-
-def _add_v1(context: Event, caller: Caller) -> None:
-    """Format 1.0 has claims and a Lambda authorizer's context side by side, and an IAM user in the identity."""
-    if caller.kind == "iam":
+    elif caller.kind == "iam":
         context["identity"] |= _iam_identity(caller.values)
     elif caller.kind == "lambda":
-        own = {"principalId": caller.principal, "integrationLatency": caller.milliseconds}
-        context["authorizer"] = {**caller.values, **{name: value for name, value in own.items() if value is not None}}
+        context["authorizer"] = _flat(route, caller)
     else:
         context["authorizer"] = caller.values
+
+
+def _flat(route: Route, caller: Caller) -> Event:
+    """Format 1.0 has a Lambda authorizer's context beside the principal. The two kinds of API add different keys."""
+    own: Event = {} if caller.principal is None else {"principalId": caller.principal}
+    if route.kind == "http":
+        return {**caller.values, **own, "integrationLatency": caller.milliseconds}
+    return {"claims": None, "scopes": None, **caller.values, **own}
 
 
 def _iam_identity(user: Event) -> Event:

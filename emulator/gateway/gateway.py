@@ -162,7 +162,7 @@ async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer]) -> 
         if isinstance(verdict, Response):
             return verdict
         caller = verdict
-        callers.add(call.event, call.route.payload, caller)
+        callers.add(call.event, call.route, caller)
     return api.prepare(call.request, call.route, call.event, caller)
 
 

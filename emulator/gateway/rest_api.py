@@ -30,29 +30,29 @@ class RestApi:
     id_header: bytes | None = b"x-amzn-requestid"
 
     def __init__(self, manifest: Manifest) -> None:
-        self.stage = manifest.rest_stage
+        self._stage = manifest.rest_stage
         self._settings = manifest.rest
-        self.prefix = f"/{self.stage}"
+        self._prefix = f"/{self._stage}"
         routes = [route for route in manifest.routes if route.kind == "http"]
         own = {route.path for route in routes if route.method == "OPTIONS"}
         self._preflights = Preflights(route for route in routes if route.path not in own)
-        self.router = ResourceRouter([*routes, *self._preflights.routes])
-        self.serves = bool(routes)
+        self._router = ResourceRouter([*routes, *self._preflights.routes])
+        self._serves = bool(routes)
 
     def owns(self, raw_path: str) -> bool:
         """Whether a path is one of this API's."""
-        return self.serves and (raw_path == self.prefix or raw_path.startswith(f"{self.prefix}/"))
+        return self._serves and (raw_path == self._prefix or raw_path.startswith(f"{self._prefix}/"))
 
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """Answered for the paths of routes that have `cors`, unless there is a route for OPTIONS."""
-        match = self.router.match(method, self._resource(raw_path))
+        match = self._router.match(method, self._resource(raw_path))
         if match is None or match[0] not in self._preflights.routes:
             return None
         return self._preflights.answer(match[0].path, headers)
 
     def match(self, head: Head) -> Match | None:
         """The route of a request, its stage left out."""
-        return self.router.match(head.method, self._resource(head.raw_path))
+        return self._router.match(head.method, self._resource(head.raw_path))
 
     def missing(self) -> Response:
         """403, as REST APIs answer where there is no route."""
@@ -65,7 +65,7 @@ class RestApi:
     def event(self, request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
         """Payload format 1.0."""
         path = self._inside(request.raw_path)
-        return payload_v1_event.rest_api(request, path, route, parameters, self.stage, self._settings.binary_types)
+        return payload_v1_event.rest_api(request, path, route, parameters, self._stage, self._settings.binary_types)
 
     def prepare(
         self, request: Request, route: Route, event: dict[str, Any], caller: Caller | None
@@ -100,7 +100,7 @@ class RestApi:
         return self._inside(raw_path).removesuffix("/") or "/"
 
     def _inside(self, raw_path: str) -> str:
-        return raw_path[len(self.prefix) :] or "/"
+        return raw_path[len(self._prefix) :] or "/"
 
 
 def _method(route: Route) -> RestMethod:

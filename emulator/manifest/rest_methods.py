@@ -40,6 +40,10 @@ def read(section: Section, method: str, route: str) -> RestMethod:
     )
 
 
+def _is_mapped(parameters: Section) -> bool:
+    return any(isinstance(value, dict) and value.get("mappedValue") for value in parameters.data.values())
+
+
 def _timeout(section: Section) -> float | None:
     api = Section.at(section.resolver, "provider").inside("apiGateway")
     usual = api.integer("timeoutInMillis", 0, 0, MAX_MILLISECONDS)
@@ -68,7 +72,11 @@ def _check_integration(section: Section) -> None:
         section.warn("Lambda's Python runtime does not stream: the response is sent when it is complete", "response")
     if kind not in _LAMBDA:
         return
-    if section.inside("request").data.get("template"):
-        raise NotEmulatedError("request.template of integration: lambda is not emulated")
+    request = section.inside("request")
+    for key in ("template", "passThrough", "contentHandling"):
+        if request.data.get(key):
+            raise NotEmulatedError(f"request.{key} of integration: lambda is not emulated")
+    if any(_is_mapped(request.inside("parameters", place)) for place in ("querystrings", "paths", "headers")):
+        raise NotEmulatedError("mappedValue of request.parameters is not emulated")
     if section.inside("response").data:
         raise NotEmulatedError("response of integration: lambda is not emulated")

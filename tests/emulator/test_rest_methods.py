@@ -314,6 +314,24 @@ def test_a_setting_without_effect_is_a_warning(tmp_path: Path, settings: str) ->
     assert f"{settings.partition(':')[0]} is not emulated" in warning
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "request: {template: {application/json: x}}",
+        "request: {passThrough: WHEN_NO_MATCH}",
+        "request: {parameters: {headers: {X-A: {mappedValue: 'x'}}}}",
+        "response: {template: x}",
+    ],
+)
+def test_a_mapping_of_ones_own_closes_the_route(tmp_path: Path, rest: str) -> None:
+    event = f"{{method: get, path: a, integration: lambda, {rest}}}"
+    manifest = manifest_of(tmp_path, "description: d", event)
+    (warning,) = manifest.warnings
+    assert "not emulated: the answer is 501" in warning
+    assert manifest.routes[0].rest is not None
+    assert manifest.routes[0].rest.unavailable is not None
+
+
 def test_a_response_that_is_to_be_streamed_is_a_warning(tmp_path: Path) -> None:
     event = "{method: get, path: a, response: {transferMode: STREAM}}"
     (warning,) = manifest_of(tmp_path, "description: d", event).warnings
