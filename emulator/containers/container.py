@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 from emulator.containers import Fault, Invocation, Outcome, exited, failed, timed_out
@@ -29,8 +30,8 @@ class Owner(Protocol):
     def gone(self, container: Container) -> None:
         """Its process has ended."""
 
-    def loaded(self, files: list[str]) -> None:
-        """It has imported these files."""
+    def loaded(self, read: list[str], written: Iterable[str] = ()) -> None:
+        """It has imported or read these files, and written those."""
 
 
 class Container:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from emulator.containers import Fault, Invocation, Outcome, failed, throttled
 from emulator.containers.container import Container, Owner
@@ -22,7 +22,15 @@ GRACE_SECONDS = 5.0
 class Pool:
     """Starts environments up to a limit; beyond it requests wait, and are throttled after `queue_seconds`."""
 
-    def __init__(self, function: Function, make: Maker, starter: Starter, limit: int, queue_seconds: float) -> None:
+    def __init__(
+        self,
+        function: Function,
+        make: Maker,
+        starter: Starter,
+        limit: int,
+        queue_seconds: float,
+        written: set[str] | None = None,
+    ) -> None:
         self.function = function
         self._make = make
         self._starter = starter
@@ -32,12 +40,14 @@ class Pool:
         self._idle: list[Container] = []
         self._waiting: deque[Waiting] = deque()
         self._watch = Watch()
+        self._written = set() if written is None else written
+        """The files that functions have written: of every pool that has this set."""
         self._emptied = asyncio.Event()
         self._tasks = Tasks()
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run an invocation in a free environment."""
-        if self._watch.changed():
+        if self._watch.changed(self._written):
             self.retire_all()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
@@ -118,9 +128,10 @@ class Pool:
             self._emptied.set()
         self._grow_for_waiting()
 
-    def loaded(self, files: list[str]) -> None:
-        """The environments have imported these files."""
-        self._watch.add(files)
+    def loaded(self, read: list[str], written: Iterable[str] = ()) -> None:
+        """The environments have imported or read these files, and written those, which are no sources."""
+        self._written.update(written)
+        self._watch.add(read)
 
     async def _start(self, container: Container) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from emulator.manifest.files import Stamp, stamp
@@ -25,15 +25,15 @@ class Watch:
         for file in files:
             self._stamps.setdefault(str(file), stamp(file))
 
-    def changed(self) -> bool:
-        """Whether a file differs from its stamp; a change is noticed 20 ms late at most.
+    def changed(self, ignored: Container[str] = ()) -> bool:
+        """Whether a file that is not ignored differs from its stamp; a change is noticed 20 ms late at most.
 
         Once a file has changed the answer remains True: who reads the files again makes a new Watch.
         """
         now = time.monotonic()
         if now - self._unchanged_at < INTERVAL:
             return False
-        if any(stamp(file) != known for file, known in self._stamps.items()):
+        if any(stamp(file) != known for file, known in self._stamps.items() if file not in ignored):
             return True
         self._unchanged_at = now
         return False

@@ -79,11 +79,10 @@ class Worker(Container, asyncio.Protocol):
     def _frame(self, kind: int, frame: bytes, body: bytes, milliseconds: float) -> None:
         if kind in (ANSWER, ERROR):
             self._settle(Outcome(frame, None if kind == ANSWER else Fault.RAISED, body=body, duration=milliseconds))
-        elif kind == FILES:
-            self._owner.loaded(json.loads(frame))
-        elif kind == READY:
-            self._owner.loaded(json.loads(frame))
-            self._ready()
+        elif kind in (FILES, READY):
+            self._owner.loaded(**json.loads(frame))
+            if kind == READY:
+                self._ready()
         elif kind == INIT_ERROR:
             self._fail(Outcome(frame, Fault.RAISED))
 

@@ -39,6 +39,7 @@ class WorkerContainers:
         self._settings = settings
         self._make = make
         self._pools: dict[str, Pool] = {}
+        self._written: set[str] = set()
         self._draining = Tasks()
         self._checks = Tasks()
 
@@ -70,7 +71,7 @@ class WorkerContainers:
 
     def _pool(self, function: Function) -> Pool:
         limit, queue_seconds = self._settings.max_containers, self._settings.queue_seconds
-        pool = self._pools[function.name] = Pool(function, self._make, self._start, limit, queue_seconds)
+        pool = self._pools[function.name] = Pool(function, self._make, self._start, limit, queue_seconds, self._written)
         return pool
 
     async def _start(self, container: Container) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from .context import LambdaContext
 
 Handler = Callable[[Any, LambdaContext], Any]
 
+INSTALLED = ("site-packages", "dist-packages")
+"""In the paths of installed packages."""
 MAX_PAYLOAD = 6_291_556
 """Lambda's limit in bytes, each way."""
 
@@ -112,11 +115,12 @@ def _trace(error: BaseException) -> list[str]:
     return traceback.format_list(frames)
 
 
-def source_files(root: str) -> list[str]:
-    """The files under `root` that the modules loaded so far came from, installed packages left out."""
+def source_files() -> list[str]:
+    """The files that the modules loaded so far came from, wherever they are, without Python's and installed ones."""
+    library = os.path.dirname(os.__file__)  # noqa: PTH120 - importing pathlib would make a cold start slower
     files = []
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
-        if path and path.startswith(root) and "site-packages" not in path:
+        if path and not path.startswith(library) and not any(name in path for name in INSTALLED):
             files.append(path)
     return files

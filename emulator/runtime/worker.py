@@ -21,6 +21,7 @@ from . import handlers, log_format
 from .answers import Answer
 from .context import LambdaContext, set_trace_id
 from .memory import Memory
+from .opened_files import OpenedFiles
 
 LENGTH = struct.Struct("!I")
 REQUEST = struct.Struct("!IH")
@@ -65,18 +66,19 @@ class Worker:
 
     def __init__(self, channel: Channel, root: str) -> None:
         self.channel = channel
-        self.root = root
+        self.opened = OpenedFiles(root)
         self.environment = dict(os.environ)
         self.arn = self.environment.pop("_INVOKED_FUNCTION_ARN", "")
         self.json = self.environment.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self.memory = Memory()
-        self.modules = 0
+        self.sources = 0
         self.request_id = ""
         self.pid = os.getpid()
 
     def run(self) -> None:
         """Import the handler, report that, and serve until the emulator closes the channel."""
         begun = time.perf_counter()
+        self.opened.listen()
         try:
             handler = handlers.load(self.environment["_HANDLER"])
         except handlers.InitError as error:
@@ -84,7 +86,6 @@ class Worker:
             self._print(failure)
             self.channel.send(INIT_ERROR, failure, _since(begun), self.memory.peak())
             return
-        self.modules = len(sys.modules)
         self.channel.send(READY, self._files(), _since(begun), self.memory.peak())
         while (invocation := self.channel.receive()) is not None:
             self._serve(handler, *invocation)
@@ -101,14 +102,15 @@ class Worker:
             os._exit(0)  # a child that the handler forked returned too: only its parent answers
         self._print(answer)
         _flush()
-        if len(sys.modules) != self.modules:
-            self.modules = len(sys.modules)
+        if len(sys.modules) + len(self.opened) != self.sources:
             self.channel.send(FILES, self._files())
         kind = ANSWER if answer.error is None else ERROR
         self.channel.send(kind, answer, milliseconds, self.memory.peak())
 
     def _files(self) -> Answer:
-        return Answer(json.dumps(handlers.source_files(self.root)).encode())
+        self.sources = len(sys.modules) + len(self.opened)
+        read = [*handlers.source_files(), *self.opened.read]
+        return Answer(json.dumps({"read": read, "written": list(self.opened.written)}).encode())
 
     def _print(self, answer: Answer) -> None:
         if answer.error is None:
