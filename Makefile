@@ -19,7 +19,7 @@ IDENTITY_OPTIONS = $(if $(IDENTITY),--identity --param identity=issuer --param i
 ZIP := .serverless/switchboard-sessions.zip
 PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help run test test-without-linux lint types imports format bench proof mutants package clean
+.PHONY: help run test test-without-linux lint types imports audit format bench proof mutants package clean
 .DEFAULT_GOAL := help
 
 help:  ## List the commands
@@ -42,6 +42,9 @@ types: $(VENV)/test.stamp
 
 imports: $(VENV)/test.stamp
 	@"$(BIN)/lint-imports"
+
+audit: $(VENV)/test.stamp  ## Ask for known vulnerabilities of what deploys and of what the emulator needs
+	@"$(BIN)/python" -m pip_audit --progress-spinner off -r functions/requirements.txt -r requirements.txt
 
 format: $(VENV)/test.stamp  ## Format the code and apply the linter's fixes
 	@"$(BIN)/ruff" check --fix .

@@ -14,6 +14,7 @@ SECTIONS = (
     "writes",
     "processes",
     "validate",
+    "identity",
     "history",
     "list",
     "cold",

@@ -17,9 +17,10 @@ Event = Mapping[str, Any]
 
 
 @contextmanager
-def warm_container(path: Path, synchronous: str = "NORMAL") -> Iterator[environment.Environment]:
-    """A container on this file, with default settings otherwise; cold before and after."""
-    settings = {variable("database_url"): f"sqlite:///{path}", variable("synchronous"): synchronous}
+def warm_container(path: Path, synchronous: str = "NORMAL", **changes: str) -> Iterator[environment.Environment]:
+    """A container on this file, with default settings but for the changes; cold before and after."""
+    chosen = {"database_url": f"sqlite:///{path}", "synchronous": synchronous, **changes}
+    settings = {variable(name): value for name, value in chosen.items()}
     with patch.dict(os.environ, settings):
         environment.reset()
         try:
@@ -39,10 +40,10 @@ def invoking(name: str) -> Callable[[Event], None]:
     return invoke
 
 
-def time_handler(path: Path, name: str, events: Iterator[Event], calls: int, warm_up: int = 1) -> float:
+def time_handler(path: Path, name: str, events: Iterator[Event], calls: int, warm_up: int = 1, **changes: str) -> float:
     """Seconds that one call takes in a container on this file, after so many calls that do not count."""
     invoke = invoking(name)
-    with warm_container(path):
+    with warm_container(path, **changes):
         for event in islice(events, warm_up):
             invoke(event)
         return time_each(lambda: invoke(next(events)), calls)
