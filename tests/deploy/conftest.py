@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +31,12 @@ COPY = ROOT / ".venv" / "package"
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "bench-results", "*.db*")
 LITTER = ("functions/__pycache__/end.cpython-313.pyc", "shared/migrations/notes.pyc", "functions/.env", "classroom.db")
 """Files that a real checkout may have, and that nobody wants deployed."""
+
+COMPILED = ".cpython-313-x86_64-linux-gnu.so"
+OWN = str(sysconfig.get_config_var("EXT_SUFFIX"))
+"""How compiled libraries end: those for Lambda, those of this interpreter."""
+
+RUNTIME_CLIENT = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 
 NOT_PASSED = ("AWS_", "SWITCHBOARD_", "MAKE", "MFLAGS")
 NO_ACCOUNT = {
@@ -115,3 +124,36 @@ def package() -> Iterator[Package]:
         made = COPY / ".serverless"
         templates = tuple(made / f"cloudformation-template-{kind}-stack.json" for kind in ("create", "update"))
         yield Package(COPY, output, made / "switchboard-sessions.zip", templates)
+
+
+@pytest.fixture(scope="package")
+def unzipped(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unzipped package, able to run on this interpreter.
+
+    The zip holds libraries compiled for Lambda's Python. Where the tests run on another, that one's own libraries of
+    the same packages are laid beside them; all that is Python comes from the zip in any case.
+    """
+    folder = tmp_path_factory.mktemp("unzipped") / "task"
+    with zipfile.ZipFile(package.zip) as archive:
+        archive.extractall(folder)
+    for library in folder.rglob(f"*{COMPILED}"):
+        own = library.with_name(library.name.replace(COMPILED, OWN))
+        if not own.exists():
+            shutil.copy(Path(sysconfig.get_path("platlib")) / own.relative_to(folder), own)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This interpreter without its installed packages, except for Amazon's runtime client."""
+    folder = tmp_path_factory.mktemp("python")
+    for name in RUNTIME_CLIENT:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        source = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+        (folder / source.name).symlink_to(source)
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec {shlex.quote(sys.executable)} -S "$@"\n')
+    script.chmod(0o755)
+    return script

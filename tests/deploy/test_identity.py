@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ import pytest
 
 from tests.deploy.conftest import NO_ACCOUNT, NOT_PASSED, Package, Resources, of_type
 from tests.deploy.test_template import ALLOWED_WARNINGS
+from tests.emulator.harness import running
+from tests.emulator.test_identity import VerifiedService, lesson
+from tests.identity_provider import SECRET, hs256
+
+pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
 
 OPEN = {"GET /health"}
 """Routes that strangers may call; they learn the status alone."""
@@ -39,18 +45,20 @@ class Deployment:
 
 
 @pytest.fixture(scope="package", params=list(MODES))
-def deployment(request: pytest.FixtureRequest, package: Package) -> Deployment:
-    """The service packaged with verified callers."""
-    made = package.project / f".serverless-{request.param}"
+def deployment(
+    request: pytest.FixtureRequest, package: Package, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    """The service packaged with verified callers, in a folder of its own: packaging empties its folder first."""
+    folder = tmp_path_factory.mktemp("deployment") / request.param
+    shutil.copytree(package.project, folder, ignore=shutil.ignore_patterns("node_modules", ".serverless"))
+    (folder / "node_modules").symlink_to(package.project / "node_modules")
     parameters = [f"--param={one}" for one in (f"identity={request.param}", *MODES[request.param])]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["node_modules/.bin/osls", "package", "--stage", "dev", "--package", made.name, *parameters]
-    run = subprocess.run(
-        command, cwd=package.project, env={**kept, **NO_ACCOUNT, "PATH": path}, capture_output=True, text=True
-    )
+    command = ["node_modules/.bin/osls", "package", "--stage", "dev", *parameters]
+    run = subprocess.run(command, cwd=folder, env={**kept, **NO_ACCOUNT, "PATH": path}, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    template = made / "cloudformation-template-update-stack.json"
+    template = folder / ".serverless/cloudformation-template-update-stack.json"
     return Deployment(request.param, template, cast(Resources, json.loads(template.read_text())["Resources"]))
 
 
@@ -105,3 +113,14 @@ def test_without_identity_every_route_is_open(resources: Resources) -> None:
     functions = of_type(resources, "AWS::Lambda::Function").values()
     assert {route.get("AuthorizationType", "NONE") for route in routes} == {"NONE"}
     assert {entry["Environment"]["Variables"]["SWITCHBOARD_IDENTITY"] for entry in functions} == {"trust"}
+
+
+def test_a_lesson_with_verified_callers_from_the_zip(
+    package: Package, unzipped: Path, python: Path, database: Path
+) -> None:
+    shutil.copy(package.project / "serverless.yml", unzipped)
+    options = ("--runtime", "ric", "--python", str(python), "--param", "identity=secret", "--pass-env", "SWITCHBOARD_*")
+    environ = {"SWITCHBOARD_DATABASE_URL": f"sqlite:///{database}", "SWITCHBOARD_TOKEN_SECRETS": SECRET}
+    people = {"ms_noether": ["teacher"], "ann": [], "eve": []}
+    with running(unzipped, *options, env=environ) as served:
+        lesson(VerifiedService(served), *(hs256(sub=user, roles=roles) for user, roles in people.items()))

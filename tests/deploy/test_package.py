@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 
 from emulator.manifest.model import Manifest
 from tests.conftest import session_body
-from tests.deploy.conftest import LITTER, ROOT, Package, Resources, make_package, of_type
+from tests.deploy.conftest import COMPILED, LITTER, OWN, ROOT, Package, Resources, make_package, of_type
 from tests.emulator.harness import running
 
 pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
@@ -41,45 +38,8 @@ DISTRIBUTIONS = (
 UNWANTED_ENDS = (".pyi", ".pyc", ".dist-info")
 UNWANTED_NAMES = {"__pycache__", "tests", "bin", "emulator", "serverless.yml", *LITTER}
 
-COMPILED = ".cpython-313-x86_64-linux-gnu.so"
-OWN = str(sysconfig.get_config_var("EXT_SUFFIX"))
-"""How compiled libraries end: those for Lambda, those of this interpreter."""
 
-RUNTIME_CLIENT = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="package")
-def unzipped(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unzipped package, able to run on this interpreter.
-
-    The zip holds libraries compiled for Lambda's Python. Where the tests run on another, that one's own libraries of
-    the same packages are laid beside them; all that is Python comes from the zip in any case.
-    """
-    folder = tmp_path_factory.mktemp("unzipped") / "task"
-    with zipfile.ZipFile(package.zip) as archive:
-        archive.extractall(folder)
-    for library in folder.rglob(f"*{COMPILED}"):
-        own = library.with_name(library.name.replace(COMPILED, OWN))
-        if not own.exists():
-            shutil.copy(Path(sysconfig.get_path("platlib")) / own.relative_to(folder), own)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This interpreter without its installed packages, except for Amazon's runtime client."""
-    folder = tmp_path_factory.mktemp("python")
-    for name in RUNTIME_CLIENT:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        source = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
-        (folder / source.name).symlink_to(source)
-    script = folder / "python"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec {shlex.quote(sys.executable)} -S "$@"\n')
-    script.chmod(0o755)
-    return script
 
 
 def test_it_says_where_the_zip_is_and_how_large(package: Package) -> None:
@@ -115,7 +75,8 @@ def test_the_rest_of_the_zip_are_the_requirements(package: Package) -> None:
     theirs = {name for name in package.names if not name.startswith(("functions/", "shared/"))}
     installed = {str(path) for name in DISTRIBUTIONS for path in metadata.files(name) or ()}
     assert {name.replace(COMPILED, OWN) for name in theirs} - installed == set()
-    assert {name for name in theirs if "/" not in name} == {"peewee.py", "typing_extensions.py"}
+    top = {f"_cffi_backend{COMPILED}", "peewee.py", "typing_extensions.py"}
+    assert {name for name in theirs if "/" not in name} == top
 
 
 def test_nothing_unwanted_is_in_the_zip(package: Package) -> None:
@@ -126,8 +87,9 @@ def test_nothing_unwanted_is_in_the_zip(package: Package) -> None:
 def test_libraries_are_those_of_the_runtime(package: Package, manifest: Manifest) -> None:
     libraries = {name for name in package.names if ".so" in name}
     modules = {name for name in libraries if not name.startswith("psycopg_binary.libs/")}  # libpq and what it needs
-    assert {name for name in modules if not name.endswith(COMPILED)} == set()
-    assert {name.split("/")[0] for name in modules} == {"apsw", "msgspec", "psycopg_binary"}
+    assert {name for name in modules if not name.endswith((COMPILED, ".abi3.so"))} == set()
+    packages = {"apsw", "cryptography", "msgspec", "psycopg_binary", f"_cffi_backend{COMPILED}"}
+    assert {name.split("/")[0] for name in modules} == packages
     assert {function.runtime for function in manifest.functions.values()} == {"python3.13"}
 
 
