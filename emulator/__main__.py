@@ -13,6 +13,7 @@ from emulator.cli.options import (
     EnvFile,
     Inline,
     ManifestPath,
+    NoTimeouts,
     Params,
     PassEnv,
     Port,
@@ -55,6 +56,7 @@ def serve(
     pass_env: PassEnv = [],  # noqa: B006
     runtime: RuntimeName = options.Runtime.WORKERS,
     inline: Inline = False,
+    no_timeouts: NoTimeouts = False,
     python: Python = Settings.python,
     max_containers: MaxContainers = Settings.max_containers,
     queue_seconds: QueueSeconds = Settings.queue_seconds,
@@ -92,7 +94,8 @@ def serve(
 
     runtime = options.Runtime.INLINE if inline else runtime
     provider = Identity(identity_key) if identity or identity_key else None
-    serve_until_stopped(host, port, Source(manifest, stage, param), runtime, settings, allow_host, provider)
+    source = Source(manifest, stage, param, no_timeouts)
+    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider)
 
 
 cli.command("invoke")(commands.invoke)

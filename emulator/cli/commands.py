@@ -20,6 +20,7 @@ from emulator.cli.options import (
     EnvFile,
     Inline,
     ManifestPath,
+    NoTimeouts,
     Params,
     PassEnv,
     Port,
@@ -57,13 +58,14 @@ def invoke(
     pass_env: PassEnv = [],  # noqa: B006
     runtime: RuntimeName = options.Runtime.WORKERS,
     inline: Inline = False,
+    no_timeouts: NoTimeouts = False,
     python: Python = "",
 ) -> None:
     """Call one function once, without a server: its answer on standard output, its log on standard error.
 
     The exit code is 1 when the function failed.
     """
-    service = options.loaded(Source(manifest, stage, param))
+    service = options.loaded(Source(manifest, stage, param, no_timeouts))
     function = service.function(name)
     if function is None:
         options.refuse(f"there is no function {name!r}; there are {', '.join(service.functions)}")

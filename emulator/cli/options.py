@@ -41,6 +41,7 @@ RuntimeName = Annotated[
     Runtime,
     typer.Option(help="workers: processes of their own. ric: Amazon's runtime client in them. inline: no processes."),
 ]
+NoTimeouts = Annotated[bool, typer.Option("--no-timeouts", help="Let functions run without a time limit: to debug.")]
 Inline = Annotated[bool, typer.Option("--inline", help="The same as --runtime inline: for a debugger's breakpoints.")]
 Python = Annotated[str, typer.Option(help="The Python that runs the functions; by default the emulator's own.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; for a server 0 takes any free one.")]

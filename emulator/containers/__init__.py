@@ -65,6 +65,10 @@ class Outcome:
 class Containers(Protocol):
     """Something that runs functions."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether somebody debugs a function: no time limit counts."""
+
     async def start(self) -> None:
         """Get ready; called once, with the event loop running."""
 

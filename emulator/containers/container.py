@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from emulator.containers import Fault, Invocation, Outcome, exited, failed, timed_out
+from emulator.containers import Fault, Invocation, Outcome, debugging, exited, failed, timed_out
 from emulator.containers.process import Process
 from emulator.manifest.model import Function
 
@@ -142,7 +142,9 @@ class Container:
         """One timer serves many invocations: when it fires, the deadline may be that of a later one."""
         self._timer = None
         left = self._due - self._loop.time()
-        if left <= 0:
+        if left <= 0 and debugging.attached():
+            self._timer = self._loop.call_later(debugging.DEBUGGING_SECONDS, self._check_deadline)
+        elif left <= 0:
             self._time_out()
         elif left < math.inf:
             self._timer = self._loop.call_later(left, self._check_deadline)

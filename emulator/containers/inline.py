@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from emulator.containers import Fault, Invocation, Outcome, environment, exited, throttled, timed_out
+from emulator.containers import Fault, Invocation, Outcome, debugging, environment, exited, throttled, timed_out
 from emulator.containers.capture import Buffers
+from emulator.containers.debugging import DEBUGGING_SECONDS, Prompt
 from emulator.containers.import_path import ImportPath
 from emulator.containers.threads import Threads
 from emulator.manifest.model import Function, Manifest
@@ -41,33 +42,41 @@ class InlineContainers:
         """The values that variables of this process had before the manifest's; None for those that were not set."""
         self._imports = ImportPath()
         self._printed = Buffers()
+        self._prompt = Prompt()
         self._memory = Memory()
 
     async def start(self) -> None:
         """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
         self._printed.install()
+        self._prompt.install()
         os.chdir(self._manifest.folder)
         self._set_environment()
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody debugs a function: no time limit counts."""
+        return debugging.attached() or self._prompt.in_use
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
         """Run a handler on a thread; a time-out is answered while the thread runs on."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        started = False
+        thread = 0
 
         def job() -> None:
-            nonlocal started
-            started = True
-            outcome = self._run(function, invocation)
+            nonlocal thread
+            thread = threading.get_ident()
+            with self._prompt.invocation():
+                outcome = self._run(function, invocation)
             with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
                 loop.call_soon_threadsafe(_settle, future, outcome)
 
         self._threads.submit(job)
-        timer = loop.call_later(function.timeout, self._late, future, function, invocation.request_id, lambda: started)
+        limit = asyncio.ensure_future(self._limit(future, function, invocation.request_id, lambda: thread))
         try:
             return await future
         finally:
-            timer.cancel()
+            limit.cancel()
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
@@ -78,6 +87,7 @@ class InlineContainers:
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
         self._threads.stop()
+        self._prompt.uninstall()
         self._printed.uninstall()
 
     def _set_environment(self) -> None:
@@ -94,14 +104,17 @@ class InlineContainers:
         self._replaced = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
 
-    def _late(
+    async def _limit(
         self,
         future: asyncio.Future[Outcome],
         function: Function,
         request_id: str,
-        started: Callable[[], bool],
+        thread: Callable[[], int],
     ) -> None:
-        if started():
+        await asyncio.sleep(function.timeout)
+        while debugging.attached() or self._prompt.stopped(thread()):
+            await asyncio.sleep(DEBUGGING_SECONDS)
+        if thread():
             self._threads.give_up()
             _settle(future, timed_out(function, request_id))
         else:

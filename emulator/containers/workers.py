@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
-from emulator.containers import Invocation, Outcome, environment
+from emulator.containers import Invocation, Outcome, debugging, environment
 from emulator.containers.container import Container
 from emulator.containers.pool import Maker, Pool
 from emulator.containers.tasks import Tasks, repeat
@@ -50,6 +50,11 @@ class WorkerContainers:
         self._checks.start(repeat(min(self.SWEEP_SECONDS, self._settings.idle_seconds / 2), self._evict))
         if self._settings.enforce_memory:
             self._checks.start(repeat(self.MEMORY_SECONDS, self._enforce_memory))
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody debugs a function: no time limit counts."""
+        return debugging.attached()
 
     def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function in one of its environments."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import time
 from collections.abc import Mapping
 
@@ -122,6 +123,8 @@ class Gateway:
         if len(payload) > MAX_PAYLOAD:
             return api.too_large()
         limit = (route.rest and route.rest.timeout) or api.timeout
+        if self._manifest.unlimited:
+            limit = math.inf
         outcome = await self._invoke(route, request, payload, limit)
         response = api.answer(request, route, outcome)
         if api.id_header is not None:
@@ -145,6 +148,8 @@ class Gateway:
             return await call
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
+        while not done and self._project.functions.containers.paused:
+            done, _ = await asyncio.wait((task,), timeout=1)
         return task.result() if done else None
 
 

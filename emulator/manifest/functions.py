@@ -15,6 +15,8 @@ from emulator.manifest.section import Section, shown
 DEFAULT_TIMEOUT = 6
 DEFAULT_MEMORY = 1024
 MAX_TIMEOUT = 900
+UNLIMITED = 86_400
+"""Seconds of every function's time limit when there should be none."""
 MAX_MEMORY = 10240
 DEFAULT_RUNTIME = "python3.13"
 WSGI_HANDLER = "wsgi_handler.handler"
@@ -25,7 +27,8 @@ WSGI_FOLDER = Path(__file__).parents[1] / "runtime" / "wsgi"
 class Functions:
     """Reads every function; those that cannot run here are left out, with a warning."""
 
-    def __init__(self, resolver: Resolver, provider: Section, service: str) -> None:
+    def __init__(self, resolver: Resolver, provider: Section, service: str, *, unlimited: bool = False) -> None:
+        self.unlimited = unlimited
         self.resolver = resolver
         self.provider = provider
         self.service = service
@@ -69,7 +72,7 @@ class Functions:
             name=name,
             full_name=section.string("name", f"{self.service}-{self.stage}-{name}"),
             handler=handler,
-            timeout=section.integer("timeout", timeout, 1, MAX_TIMEOUT),
+            timeout=UNLIMITED if self.unlimited else section.integer("timeout", timeout, 1, MAX_TIMEOUT),
             memory_size=section.integer("memorySize", memory, 128, MAX_MEMORY),
             environment=variables,
             region=self.region,

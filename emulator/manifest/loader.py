@@ -25,6 +25,8 @@ class Source:
     path: Path
     stage: str | None = None
     params: Sequence[str] = ()
+    unlimited: bool = False
+    """Whether functions may run as long as they want."""
 
     def load(self) -> Manifest:
         """Read it; a ManifestError says what is wrong."""
@@ -34,10 +36,13 @@ class Source:
             if not equals:
                 raise ManifestError(f"--param {param!r} must be NAME=VALUE", self.path)
             given[name] = value
-        return load(self.path, {} if self.stage is None else {"stage": self.stage}, given)
+        options = {} if self.stage is None else {"stage": self.stage}
+        return load(self.path, options, given, unlimited=self.unlimited)
 
 
-def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | None = None) -> Manifest:
+def load(
+    path: Path, options: Mapping[str, str], params: Mapping[str, str] | None = None, *, unlimited: bool = False
+) -> Manifest:
     """Read a manifest and everything it includes; the first thing wrong with it raises a ManifestError."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() raises where links lead in a circle
     document = yaml_reader.read(path)
@@ -49,16 +54,16 @@ def load(path: Path, options: Mapping[str, str], params: Mapping[str, str] | Non
         return Resolver(document, Variables(environ, options, params or {}, plugins=plugins))
 
     variables, stamps = dotenv_files.read(resolver(os.environ))
-    return _manifest(resolver({**variables, **os.environ}), stamps)
+    return _manifest(resolver({**variables, **os.environ}), stamps, unlimited=unlimited)
 
 
-def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
+def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp], *, unlimited: bool) -> Manifest:
     function_lists.join(resolver)
     top = Section.at(resolver)
     top.check(known_keys.SERVICE)
     provider = _provider(resolver)
     service = _service(resolver)
-    functions = Functions(resolver, provider, service)
+    functions = Functions(resolver, provider, service, unlimited=unlimited)
     triggers = Triggers(resolver, functions, provider)
     triggers.read()
     return Manifest(
@@ -76,6 +81,7 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp]) -> Manifest:
         alb_rules=tuple(sorted(triggers.alb_rules, key=lambda rule: rule.priority)),
         files={**resolver.stamps(), **stamps},
         warnings=tuple(resolver.warnings),
+        unlimited=unlimited,
     )
 
 

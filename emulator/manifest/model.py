@@ -228,6 +228,8 @@ class Manifest:
     files: Mapping[Path, Stamp]
     """Every file that was read or looked for, and its stamp from before. A change in one changes the manifest."""
     warnings: tuple[str, ...]
+    unlimited: bool = False
+    """Whether no time limit counts, of a function or of an API."""
 
     @property
     def folder(self) -> Path:

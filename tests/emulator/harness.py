@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,15 +46,31 @@ class Answer:
 class Emulator:
     """An emulator process."""
 
-    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        env: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        python: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.log = folder.parent / f"{folder.name}.out"
-        command = [sys.executable, "-m", "emulator", "--port", "0", "--manifest", str(folder / "serverless.yml")]
+        command = [
+            sys.executable,
+            *python,
+            "-m",
+            "emulator",
+            "--port",
+            "0",
+            "--manifest",
+            str(folder / "serverless.yml"),
+        ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, *options],
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
@@ -162,14 +178,22 @@ def project(folder: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Emulator]:
-    """An emulator that runs during a `with` block."""
-    emulator = Emulator(folder, *options, env=env)
+def running(
+    folder: Path,
+    *options: str,
+    env: dict[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    python: Sequence[str] = (),
+) -> Iterator[Emulator]:
+    """An emulator that runs during a `with` block; `python` are options of the interpreter before `-m emulator`."""
+    emulator = Emulator(folder, *options, env=env, stdin=stdin, python=python)
     try:
         yield emulator
     finally:
         if emulator.process.poll() is None:
             emulator.stop()
+        if emulator.process.stdin:
+            emulator.process.stdin.close()
 
 
 def write_service(folder: Path, manifest: str, **modules: str) -> Path:

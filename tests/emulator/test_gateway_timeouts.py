@@ -30,6 +30,8 @@ functions:
 class Slow:
     """Containers whose functions take their time."""
 
+    paused = False
+
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.finished = 0

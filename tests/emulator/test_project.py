@@ -28,6 +28,8 @@ TWO = "service: two\nfunctions:\n  b: {handler: app.b}\n"
 class Recorder:
     """Containers that run nothing and remember which manifests they were given."""
 
+    paused = False
+
     def __init__(self) -> None:
         self.manifests: list[Manifest] = []
 
