@@ -48,7 +48,7 @@ def _explain(token: str) -> int:
     except TokenError as error:
         print(f"refused: {error}")  # noqa: T201
         return 1
-    for line in _told(shown, settings):
+    for line in _explanation(shown, settings):
         print(line)  # noqa: T201
     try:
         found = verifier(settings).claims(token)
@@ -62,7 +62,7 @@ def _explain(token: str) -> int:
     return 0
 
 
-def _told(claims: mapping.Claims, settings: Settings) -> Iterator[str]:
+def _explanation(claims: mapping.Claims, settings: Settings) -> Iterator[str]:
     """What each claim gives, before anything is verified."""
     rules = ClaimMapping.of(settings)
     issuer = str(claims.get("iss", ""))

@@ -162,10 +162,10 @@ def test_the_service_says_what_is_wrong_with_a_token(by_issuer: VerifiedService)
     issuer = f"http://127.0.0.1:{by_issuer.emulator.port}/_emulator/idp"
     command = [sys.executable, "-m", "shared.identity", "explain", "-"]
     environ = {"SWITCHBOARD_ISSUERS": issuer, "SWITCHBOARD_AUDIENCES": "another"}
-    told = subprocess.run(command, cwd=ROOT, input=token, env=environ, capture_output=True, text=True, timeout=60)
-    assert told.returncode == 1
-    assert told.stdout.splitlines()[-1] == "refused: for another audience"
-    assert "sub 'ann@school.example' -> u-" in told.stdout
+    printed = subprocess.run(command, cwd=ROOT, input=token, env=environ, capture_output=True, text=True, timeout=60)
+    assert printed.returncode == 1
+    assert printed.stdout.splitlines()[-1] == "refused: for another audience"
+    assert "sub 'ann@school.example' -> u-" in printed.stdout
 
 
 @pytest.mark.parametrize("query", ["", "?user=", "?user=ann&seconds=soon", "?user=ann&seconds=99999999999999"])
@@ -193,5 +193,5 @@ def test_a_key_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.write_text("not a key")
     command = [sys.executable, "-m", "emulator", "--port", "0", "--identity-key", str(key)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (told.returncode, told.stderr) == (1, f"error: {key}: not a private key in PEM\n")
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (printed.returncode, printed.stderr) == (1, f"error: {key}: not a private key in PEM\n")
