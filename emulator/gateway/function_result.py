@@ -40,7 +40,7 @@ def response_of(result: dict[str, Any], *, decode: bool = True) -> Response:
 
     Without `decode`, a body that is marked as base64 is sent as the text that it is.
     """
-    status = _status(result["statusCode"])
+    status = _status(result.get("statusCode"))
     given = result.get("headers") or {}
     if not isinstance(given, dict):
         raise MalformedError("headers is not an object")

@@ -1,4 +1,7 @@
-"""The response to a function's result in payload format 1.0: nothing is inferred, a REST API has its own errors."""
+"""The response to a function's result in payload format 1.0, with the errors of a REST API or an HTTP API.
+
+A REST API answers 200 where a result has no `statusCode`. An HTTP API infers nothing in this format.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def rest_api(outcome: Outcome | None, *, decode: bool) -> Response:
     if outcome.fault is not None:
         return rest_errors.failed(502, "Internal server error", error_summary(outcome))
     try:
-        return _complete(outcome, decode=decode)
+        return _complete(outcome, {"statusCode": 200}, decode=decode)
     except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
         return rest_errors.failed(502, "Internal server error", f"malformed answer: {problem}")
 
@@ -44,21 +47,22 @@ def http_api(outcome: Outcome) -> Response:
     if outcome.fault is not None:
         return payload_v2_response.failure(outcome)
     try:
-        return _complete(outcome, decode=True)
+        return _complete(outcome, {}, decode=True)
     except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
 
 
-def _complete(outcome: Outcome, *, decode: bool) -> Response:
+def _complete(outcome: Outcome, defaults: dict[str, Any], *, decode: bool) -> Response:
     value = value_of(outcome)
     if not isinstance(value, dict):
         raise MalformedError("not an object")
     if unknown := value.keys() - _KEYS:
         raise MalformedError(f"{', '.join(sorted(map(repr, unknown)))} is not a key of an answer in format 1.0")
+    value = {**defaults, **value}
     several = value.get("multiValueHeaders") or {}
     if not isinstance(several, dict):
         raise MalformedError("multiValueHeaders is not an object")
-    response = response_of({"statusCode": 200, **value}, decode=decode)
+    response = response_of(value, decode=decode)
     added = [item for name, values in several.items() for item in _values(name, values)]
     # For a name that is in both, only the values of multiValueHeaders are used.
     names = {name for name, _ in added}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _STANDARD = "tag:yaml.org,2002:"
 _CONVERTED = ("int", "float", "bool", "null")
 _KEPT = ("str", "map", "seq", "set", "omap", "pairs", "binary", "timestamp")
 _MERGE = "<<"
+_JSON = (".json", ".tfstate")
+_ESCAPE = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|ud[89a-f][0-9a-f]{2}|.)", re.IGNORECASE)
 
 
 def read(path: Path) -> Document:
@@ -26,6 +29,8 @@ def read(path: Path) -> Document:
         text = files.text(path)
     except files.FileError as error:
         raise ManifestError(str(error), path) from None
+    if path.suffix in _JSON:
+        text = _ESCAPE.sub(_unescaped, text)
     try:
         _Reader(document, yaml.parse(text, Loader=_Loader)).read()
     except yaml.MarkedYAMLError as error:
@@ -35,6 +40,13 @@ def read(path: Path) -> Document:
         line = text.count("\n", 0, error.position) + 1
         raise ManifestError(f"bad YAML: {error.reason}", path, line) from None
     return document
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """JSON writes a character outside of 16 bits as two escapes, which YAML does not know; half of one is U+FFFD."""
+    if escape[1]:
+        return bytes.fromhex(escape[1] + escape[2]).decode("utf-16-be")
+    return "\N{REPLACEMENT CHARACTER}" if len(escape[0]) > len(r"\n") else escape[0]
 
 
 class _Reader:

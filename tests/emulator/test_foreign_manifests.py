@@ -98,6 +98,21 @@ def test_a_text_file_is_used_as_it_is(tmp_path: Path) -> None:
     assert variables(loaded(tmp_path, text + ONE)) == {"KEY": "ahello\nb", "NONE": "none"}
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (r"\ud83d\uDE00!", "\N{GRINNING FACE}!"),
+        (r"\\ud83d\\ude00", r"\ud83d\ude00"),
+        (r"\ud83d", "\N{REPLACEMENT CHARACTER}"),
+        (r"\u00e9\/\n\"", 'é/\n"'),
+    ],
+)
+def test_the_escapes_of_a_json_file_are_jsons(tmp_path: Path, written: str, expected: str) -> None:
+    (tmp_path / "x.json").write_text(f'{{"key": "{written}"}}')
+    text = "service: s\nprovider: {environment: {KEY: '${file(x.json):key}'}}\n"
+    assert variables(loaded(tmp_path, text + ONE)) == {"KEY": expected}
+
+
 def test_the_shell_has_precedence_over_dotenv_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("FOO_OF_FILE=file\n")
     assert variables(loaded(tmp_path, DOTENV.replace("true", "false"))) == {"A": "none"}

@@ -48,10 +48,11 @@ def test_each_function_has_its_own_payload_format(theirs: Emulator) -> None:
     assert theirs.get("/new").json["version"] == "2.0"
 
 
-def test_an_answer_without_a_status_is_inferred_in_format_2_0_alone(folder: Path) -> None:
-    app = "def echo(event, context):\n    return {'hello': 1}\n"
+@pytest.mark.parametrize("value", [{"hello": 1}, {"body": "hello"}, {}])
+def test_an_answer_without_a_status_is_inferred_in_format_2_0_alone(folder: Path, value: object) -> None:
+    app = f"def echo(event, context):\n    return {value}\n"
     with running(write_service(folder, MANIFEST, app=app)) as started:
-        assert started.get("/new").json == {"hello": 1}
+        assert started.get("/new").json == value
         assert (started.get("/old").status, started.get("/old").json) == (500, {"message": "Internal Server Error"})
 
 
