@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from emulator.manifest.document import ManifestError
+from emulator.manifest.loader import load
+from emulator.manifest.model import Authorizer, RestAuthorizer, UnavailableAuthorizer
 from tests.emulator.harness import Answer, Emulator, running, write_service
 from tests.emulator.issuer import publishing
 
@@ -233,3 +237,52 @@ def test_what_cannot_be_asked_is_closed(guarded: Emulator, key: rsa.RSAPrivateKe
     answer = ask(guarded, "/prod/closed", token(key))
     refused(answer, 403, "User is not authorized to access this resource", "AccessDeniedException")
     guarded.wait_for("the authorizer cannot be asked here: it is not part of this manifest")
+
+
+def authorizer_of(tmp_path: Path, settings: str) -> Authorizer:
+    """The authorizer of a route that has these settings, in a manifest with the functions `guard` and `other`."""
+    (tmp_path / "serverless.yml").write_text(
+        "service: s\nfunctions:\n  other: {handler: a.b}\n  guard: {handler: a.b}\n"
+        f"  one: {{handler: a.b, events: [http: {{method: get, path: /, authorizer: {settings}}}]}}\n"
+    )
+    manifest = load(tmp_path / "serverless.yml", {})
+    return manifest.authorizers[manifest.routes[0].authorizer or ""]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "sources", "ttl"),
+    [
+        ("guard", "TOKEN", ("method.request.header.Authorization",), 300),
+        ("{name: guard, type: request}", "REQUEST", ("method.request.header.Authorization",), 300),
+        ("{name: guard, type: REQUEST, resultTtlInSeconds: 0}", "REQUEST", (), 0),
+        ("{name: guard, identitySource: method.request.header.X}", "TOKEN", ("method.request.header.X",), 300),
+        ("{name: guard, type: custom}", "TOKEN", ("method.request.header.Authorization",), 300),
+        ("arn:aws:lambda:us-east-1:1:function:s-dev-guard", "TOKEN", ("method.request.header.Authorization",), 300),
+    ],
+)
+def test_the_frameworks_defaults(tmp_path: Path, settings: str, kind: str, sources: tuple[str, ...], ttl: int) -> None:
+    found = authorizer_of(tmp_path, settings)
+    assert isinstance(found, RestAuthorizer)
+    assert (found.function.name, found.type, found.identity_source, found.ttl) == ("guard", kind, sources, ttl)
+
+
+@pytest.mark.parametrize(
+    "settings", ["arn:aws:lambda:us-east-1:1:function:elsewhere", "{arn: '${cf:stack.arn}', name: x}"]
+)
+def test_a_function_of_another_manifest_closes_the_route(tmp_path: Path, settings: str) -> None:
+    assert isinstance(authorizer_of(tmp_path, settings), UnavailableAuthorizer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("nobody", "there is no function 'nobody'"),
+        ("{name: guard, identitySource: $request.header.X}", "is not like method.request.header.Authorization"),
+        ("{name: guard, identityValidationExpression: '('}", "is no regular expression"),
+        ("{name: guard, resultTtlInSeconds: 3601}", "from 0 to 3600"),
+        ("{type: COGNITO_USER_POOLS, arn: pool}", "needs the ARN of a user pool"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, settings: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=rf"serverless\.yml:5: .*{message}"):
+        authorizer_of(tmp_path, settings)
