@@ -30,8 +30,15 @@ run: $(VENV)/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=de
 	  $(IDENTITY_OPTIONS)
 
 # Each file of tests runs in one process, for its servers. In the order of their folders the slow files come early.
+TESTS = "$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
+
 test: $(VENV)/test.stamp lint types imports  ## Run the linter, type checker, import rules and all tests (JOBS=4 processes)
-	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
+	@$(TESTS)
+	@echo "Again without what only Linux has:"
+	@TESTS_WITHOUT_LINUX=1 $(TESTS) $(WITHOUT_LINUX)
+
+test-without-linux: $(VENV)/test.stamp  ## Run the tests of WITHOUT_LINUX without what only Linux has, as on macOS
+	@TESTS_WITHOUT_LINUX=1 $(TESTS) $(WITHOUT_LINUX)
 
 lint: $(VENV)/test.stamp
 	@"$(BIN)/ruff" check .

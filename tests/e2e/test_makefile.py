@@ -1,7 +1,8 @@
-"""What `make` says when the virtual environment cannot be made."""
+"""What `make` runs, and what it says when the virtual environment cannot be made."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,3 +50,17 @@ def test_make_keeps_the_virtual_environment_where_it_is_told(tmp_path: Path) -> 
     assert f"-m venv {tmp_path}/venv" in told
     assert f'exec "{tmp_path}/venv/bin/python" -m emulator' in told
     assert ".venv" not in told
+
+
+def test_make_has_a_rule_for_each_of_its_names(tmp_path: Path) -> None:
+    (names,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for name in names.split():
+        subprocess.run(["make", "--dry-run", name, f"VENV={tmp_path}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", ["test", "test-without-linux"])
+def test_make_also_runs_the_tests_without_what_only_linux_has(tmp_path: Path, name: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", name, f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"TESTS_WITHOUT_LINUX=1 .* -m pytest .* tests/api .*tests/emulator/test_workers.py", told)
