@@ -115,8 +115,8 @@ class Process:
         return int(found[1]) if found else 0
 
     def _listen_for_exit(self, popen: subprocess.Popen[bytes]) -> None:
-        if hasattr(os, "pidfd_open"):
-            watch = os.pidfd_open(popen.pid)
+        watch = _exit_descriptor(popen.pid)
+        if watch is not None:
             self._descriptors.append(watch)
             self._loop.add_reader(watch, self._exited)
         else:
@@ -141,6 +141,14 @@ class Process:
         self._descriptors = []
         self._status = -1
         self._on_exit(_reason(code))
+
+
+def _exit_descriptor(pid: int) -> int | None:
+    """A descriptor that is readable when the process ends; None where the system has none, as in some sandboxes."""
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
 
 
 def _pipe(read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[int, int]:

@@ -106,6 +106,17 @@ def test_a_process_that_cannot_be_watched_is_ended(manifest: Manifest, monkeypat
         os.kill(pids[0], 0)
 
 
+def test_a_process_is_watched_where_the_system_refuses_descriptors_of_processes(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
+    (found,) = within(10, lambda: outcomes(WorkerContainers(manifest, Settings()), manifest, 1))
+    assert (found.fault, found.payload) == (None, b"{}")
+
+
 def test_the_next_container_may_start_where_one_could_not(manifest: Manifest) -> None:
     started: list[Worker] = []
 
