@@ -89,9 +89,10 @@ class SessionManager:
         began = self._moment()
         made = Session(new_id(), name, created_by, students, clock.now())
         session = self._database.create_session(made, key)
-        # A key that was used before returns the earlier session, which may have ended since.
-        self._cache.put(session, began if session.id == made.id else None)
-        log.info("created session %s with %d students", session.id, len(students))
+        is_new = session.id == made.id  # a key that was used before returns the earlier session: it may have ended
+        self._cache.put(session, began if is_new else None)
+        if is_new:
+            log.info("created session %s with %d students", session.id, len(students))
         return session
 
     def get_session(self, session_id: str, caller: Caller | None = None) -> Session:

@@ -50,6 +50,12 @@ def test_a_repeated_create_makes_one_session() -> None:
     assert count() == 1
 
 
+def test_a_repeated_create_logs_one_creation(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "shared")
+    create("key"), create("key")
+    assert sum(record.getMessage().startswith("created session") for record in caplog.records) == 1
+
+
 def test_a_repeated_store_is_answered_alike(classroom: Classroom) -> None:
     first, second = store(classroom, "key"), store(classroom, "key")
     assert (second.status, second.text) == (201, first.text)
