@@ -24,7 +24,7 @@ def read(section: Section, key: str, functions: Iterable[str]) -> str:
     inside = section.inside("destinations")
     value = inside.data.get(key)
     if isinstance(value, dict):
-        value = value["arn"] if value.get("type") == "function" else ""
+        value = value.get("arn") if value.get("type") == "function" else ""
         value = _named(value, functions)
         if not value:
             inside.warn("only functions of this manifest are destinations here: nothing is sent there", key)

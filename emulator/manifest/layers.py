@@ -21,7 +21,7 @@ class Layers:
         """A layer's folder by its logical id; empty where there is none on this machine."""
         for name in Section.at(resolver, "layers").data:
             section = Section.at(resolver, "layers", name)
-            self.folders[logical_id(name, LAYER)] = self._folder(section)
+            self.folders[logical_id(str(name), LAYER)] = self._folder(section)
 
     def of(self, section: Section, provider: Section) -> tuple[str, ...]:
         """A function's layers, the first one first: the folders of its own list, or else of the provider's."""
@@ -32,7 +32,7 @@ class Layers:
         return tuple(path for index, layer in enumerate(listed) if (path := self._known(owner, layer, index)))
 
     def _known(self, owner: Section, layer: Any, index: int) -> str:
-        name = layer.get("Ref") if isinstance(layer, dict) and len(layer) == 1 else None
+        name = str(layer.get("Ref", "")) if isinstance(layer, dict) and len(layer) == 1 else ""
         if name == logical_id(PLUGIN, LAYER):
             return ""
         if name in self.folders:

@@ -132,6 +132,23 @@ def test_a_loop_of_destinations_ends(later: Path) -> None:
     assert len(lines(later / "loop")) == 17
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("destinations: {onFailure: {type: function}}", "only functions of this manifest are destinations here"),
+        ("destinations: {onFailure: {type: function, arn: {Fn::GetAtt: 3}}}", "only functions of this manifest"),
+        ("destinations: {onFailure: [sink]}", "error: "),
+        ("maximumRetryAttempts: 3", "must be a whole number from 0 to 2, not 3"),
+        ("destinations: sink", "must be an object"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(folder: Path, written: str, told: str) -> None:
+    text = f"service: s\nfunctions:\n  one:\n    handler: app.one\n    {written}\n"
+    result = run("routes", "--manifest", str(write_service(folder, text) / "serverless.yml"))
+    assert "serverless.yml:5: " in result.stderr
+    assert told in result.stderr
+
+
 def test_destinations_elsewhere_are_warned_about(later: Path) -> None:
     warned = run("routes", "--manifest", str(later / "serverless.yml")).stderr
     assert "serverless.yml:14: only functions of this manifest are destinations here" in warned

@@ -92,6 +92,14 @@ def test_what_is_no_layer_of_the_project_is_warned_about(folder: Path) -> None:
     assert told.stderr.count("warning: ") == 2
 
 
+@pytest.mark.parametrize("layer", ["{Ref: [1]}", "5", "{Ref: 7LambdaLayer}", "{Fn::ImportValue: far}"])
+def test_a_layer_that_is_unknown_is_named(folder: Path, layer: str) -> None:
+    text = f"service: s\nlayers: {{6: {{path: .}}}}\nfunctions:\n  one:\n    handler: app.one\n    layers: [{layer}]\n"
+    told = run("routes", "--manifest", str(write(folder, {"serverless.yml": text}) / "serverless.yml"))
+    assert "serverless.yml:6: the layer " in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 @pytest.mark.parametrize("runtime", ["workers", "ric"])
 def test_a_module_is_the_root_of_its_function(folder: Path, runtime: str) -> None:
     files = {"serverless.yml": MODULES, "one/main.py": MAIN, "two/main.py": MAIN, "helper.py": "NAME = 'helper'"}
