@@ -14,6 +14,7 @@ STUDENT_MESSAGE_TYPES: Final = ("instructor_inbox", "request_response", "analyti
 INSTRUCTOR_MESSAGE_TYPES: Final = ("inbox_response", "request", "instructor_broadcast")
 ADDRESSED_MESSAGE_TYPES: Final = ("inbox_response", "request")
 BROADCAST: Final = "instructor_broadcast"
+DEFAULT_CONTEXT: Final = "general"
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -45,7 +46,10 @@ class FoundSessions(msgspec.Struct, frozen=True):
 
 
 class MessageDraft(msgspec.Struct, frozen=True):
-    """A message as its sender gives it. `content` is compact UTF-8 JSON; the storage adds id, order and time."""
+    """A message as its sender gives it; the storage adds id, order and time.
+
+    `content` is compact UTF-8 JSON. It is empty, and `shared.rules` refuses it, when JSON cannot express what was sent.
+    """
 
     session_id: str
     type: str

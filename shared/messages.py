@@ -48,7 +48,7 @@ class MessageManager:
         """
         rules.check_message_type(draft.type)
         rules.check_context(draft.context)
-        rules.check_content_size(bytes(draft.content))
+        rules.check_content(bytes(draft.content))
         rules.check_user_id(draft.from_user)
         rules.check_role(role)
         rules.check_recipient_form(draft.type, draft.to_user)

@@ -4,17 +4,19 @@ import re
 
 from shared import errors
 from shared.entities import (
+    ACTIVE,
     ADDRESSED_MESSAGE_TYPES,
+    ENDED,
     INSTRUCTOR,
     INSTRUCTOR_MESSAGE_TYPES,
     STUDENT,
     STUDENT_MESSAGE_TYPES,
+    SessionFilter,
 )
 from shared.identifiers import canonical
 
 MAX_NAME_CHARACTERS = 200
 MAX_CONTENT_BYTES = 65_536
-DEFAULT_CONTEXT = "general"
 
 _ROLES = (STUDENT, INSTRUCTOR)
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
@@ -80,6 +82,15 @@ def check_role(role: str) -> None:
         raise errors.InvalidRoleError
 
 
+def check_filter(wanted: SessionFilter) -> None:
+    """A known status and well-formed user ids. Raises `InvalidRequestError`, `InvalidUserIDError`."""
+    if wanted.status not in (ACTIVE, ENDED, None):
+        raise errors.InvalidRequestError("status: must be active, ended or all")
+    for user_id in (wanted.created_by, wanted.student_id):
+        if user_id is not None:
+            check_user_id(user_id)
+
+
 def check_message_type(kind: str) -> None:
     """Raises `InvalidMessageTypeError`."""
     if kind not in STUDENT_MESSAGE_TYPES and kind not in INSTRUCTOR_MESSAGE_TYPES:
@@ -92,8 +103,14 @@ def check_context(context: str) -> None:
         raise errors.InvalidContextError
 
 
-def check_content_size(content: bytes) -> None:
-    """Compact UTF-8 JSON of at most 65,536 bytes. Raises `ContentTooLargeError`."""
+def check_content(content: bytes) -> None:
+    """Compact UTF-8 JSON of an object, at most 65,536 bytes. Raises `InvalidContentError`, `ContentTooLargeError`."""
+    if not content:
+        raise errors.InvalidContentError(
+            "content must be a JSON object without NaN, Infinity, numbers out of range and lone surrogates"
+        )
+    if not content.startswith(b"{"):
+        raise errors.InvalidContentError
     if len(content) > MAX_CONTENT_BYTES:
         raise errors.ContentTooLargeError
 

@@ -135,8 +135,10 @@ class SessionManager:
     ) -> SessionPage:
         """A page of sessions, newest first; a student's own ones for a student.
 
-        Raises `InvalidRequestError` for a cursor of another list, `IdentityMismatchError` for another's sessions.
+        Raises the errors of `rules.check_filter`, `IdentityMismatchError` for another student's sessions, and
+        `InvalidRequestError` for a cursor of another list.
         """
+        rules.check_filter(wanted)
         if caller is not None and caller.role == STUDENT:
             wanted = _own(wanted, caller)
         query = ("sessions", wanted.status, wanted.created_by, wanted.student_id)

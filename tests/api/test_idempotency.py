@@ -4,6 +4,7 @@ import pytest
 
 from shared import environment
 from tests.conftest import (
+    NOBODYS_ID,
     Answer,
     Classroom,
     Freeze,
@@ -148,6 +149,12 @@ def test_a_key_beyond_the_rules_is_refused(key: str) -> None:
 
 def test_a_store_under_a_bad_key_is_refused(classroom: Classroom) -> None:
     assert store(classroom, "k" * 256).refusal == (400, "invalid_idempotency_key")
+
+
+def test_the_key_is_checked_before_the_values_of_the_body() -> None:
+    body = message_body(type="shout")
+    assert create("", name="").refusal == (400, "invalid_idempotency_key")
+    assert call("store", NOBODYS_ID, body=body, headers={"idempotency-key": ""}).refusal[1] == "invalid_idempotency_key"
 
 
 def test_a_call_under_a_bad_key_changes_nothing() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import errors, rules
+from shared.entities import SessionFilter
 
 FOUR_BYTES = "\N{MATHEMATICAL SCRIPT CAPITAL A}"
 
@@ -78,6 +79,24 @@ def test_roles(role: str) -> None:
 
 
 def test_content_size() -> None:
-    rules.check_content_size(b"x" * 65_536)
+    rules.check_content(b"{" + b"x" * 65_535)
     with pytest.raises(errors.ContentTooLargeError):
-        rules.check_content_size(b"x" * 65_537)
+        rules.check_content(b"{" + b"x" * 65_536)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'"{}"', b"null", b"[" * 65_537])
+def test_content_that_is_no_object(content: bytes) -> None:
+    with pytest.raises(errors.InvalidContentError):
+        rules.check_content(content)
+
+
+@pytest.mark.parametrize("status", ["", "all", "Active", "active' OR 'a' = 'a"])
+def test_a_filter_has_a_known_status(status: str) -> None:
+    with pytest.raises(errors.InvalidRequestError):
+        rules.check_filter(SessionFilter(status))
+
+
+@pytest.mark.parametrize("people", [{"created_by": "a b"}, {"student_id": ""}])
+def test_a_filter_has_user_ids(people: dict[str, str]) -> None:
+    with pytest.raises(errors.InvalidUserIDError):
+        rules.check_filter(SessionFilter(**people))
