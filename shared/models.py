@@ -62,17 +62,12 @@ class SessionRow(Model):
         )
 
 
-# A page of a list, newest start first, is one walk along an index. What started in the same microsecond comes with the
-# greatest id first: where the walk does not give that, the engine sorts those few rows.
+# A page of a list, newest start and then greatest id first, is one walk backwards along an index.
 for _name, _columns, _where in (
-    ("sessions_active", (SessionRow.start_time.desc(), SessionRow.id), SQL("status = 'active'")),
-    ("sessions_ended", (SessionRow.start_time.desc(), SessionRow.id), SQL("status = 'ended'")),
-    ("sessions_newest", (SessionRow.start_time.desc(), SessionRow.id), None),
-    (
-        "sessions_creator",
-        (SessionRow.created_by, SessionRow.start_time.desc(), SessionRow.id, SessionRow.status),
-        None,
-    ),
+    ("sessions_active", (SessionRow.start_time, SessionRow.id), SQL("status = 'active'")),
+    ("sessions_ended", (SessionRow.start_time, SessionRow.id), SQL("status = 'ended'")),
+    ("sessions_newest", (SessionRow.start_time, SessionRow.id), None),
+    ("sessions_creator", (SessionRow.created_by, SessionRow.start_time, SessionRow.id, SessionRow.status), None),
 ):
     SessionRow.add_index(SessionRow.index(*_columns, name=_name, where=_where))
 
