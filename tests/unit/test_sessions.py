@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import msgspec
 import pytest
 
-from shared import errors
+from shared import clock, errors
 from shared.config import Settings
 from shared.database import DatabaseManager, open_database
 from shared.entities import Session
@@ -107,6 +107,18 @@ def test_the_cache_is_filled_at_a_cold_start_and_bounded(sessions: SessionManage
     for session in made:
         fresh.validate_session_membership(session.id, "ann", "student")
     assert fresh.get_stats()["cache_size"] == 3
+
+
+def test_the_roster_of_an_ended_session_is_read_from_the_database(sessions: SessionManager) -> None:
+    session = sessions.create_session("Maths", "ms_noether", ["ann", "bob"])
+    sessions.end_session(session.id)
+    assert sessions.roster(session.id, must_be_active=False) == {"ann", "bob"}
+
+
+def test_confirming_a_session_that_is_not_in_the_cache_changes_nothing() -> None:
+    cache = SessionCache(size=10)
+    cache.confirm("a", clock.Moment.now())
+    assert (len(cache), cache.get("a")) == (0, None)
 
 
 def test_the_cache_is_bounded_by_bytes_too() -> None:

@@ -330,6 +330,37 @@ def test_a_caller_whose_time_is_up_during_its_commit_is_told_that_the_outcome_is
     assert notes_in(engine) == ["late"]
 
 
+def test_a_caller_whose_time_is_up_does_not_wait_any_longer(
+    make_writer: MakeWriter, threads: ThreadPoolExecutor
+) -> None:
+    writer = make_writer()
+    opened, started = held(writer, threads), clock.elapsed()
+    for _ in range(30):
+        with pytest.raises(errors.DatabaseBusyError):
+            writer.write(note("late"), timeout=0.0)
+    assert clock.elapsed() - started < WAIT  # a second for each would be 30
+    opened.set()
+
+
+def test_a_write_that_was_committed_when_its_time_was_up_returns_its_result(
+    engine: Engine, make_writer: MakeWriter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, gate, answered = make_writer(), Gate(), threading.Event()
+    opened = held(writer, threads)
+    first = waiting(writer, threads, gate)  # type: ignore[arg-type]
+    late = threads.submit(lambda: writer.write(note("late"), timeout=0.2))
+    until(lambda: writer.stats()["queued"] == 2)
+    opened.set()
+    assert gate.entered.wait(WAIT)
+    monkeypatch.setattr(engine, "maintain", answered.set)
+    with writer._mutex:  # the caller's time is up while the leader commits
+        assert not late.done()
+        threading.Event().wait(0.3)
+        gate.open.set()
+        assert answered.wait(WAIT)
+    assert (late.result(WAIT), first[0].result(WAIT)) == ("late", None)
+
+
 def test_a_passing_failure_is_tried_once_more_and_then_succeeds(engine: Engine, make_writer: MakeWriter) -> None:
     attempts = []
 
