@@ -40,6 +40,9 @@ class Project:
         if self._watch.changed():
             manifest = self._source.load()
             self._watch = Watch(manifest.files)
+            for warning in manifest.warnings:
+                if warning not in self.manifest.warnings:
+                    self.console.line(f"warning: {warning}")
             self.manifest = manifest
             self.functions.containers.replace(manifest)
             self.schedules.start(manifest)

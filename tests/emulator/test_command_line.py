@@ -222,3 +222,13 @@ def test_one_function_is_not_many(folder: Path) -> None:
         (folder / "serverless.yml").write_text(SMALL + "  # changed\n")
         eventually(lambda: started.get("/nowhere") and "has changed" in started.output())
         assert "serverless.yml has changed: 1 function\n" in started.output()
+
+
+def test_a_changed_manifest_warns_of_what_is_new(folder: Path) -> None:
+    text = SMALL.replace("{httpApi: GET /one}", "{httpApi: GET /one}, {sns: old}")
+    write_service(folder, text, app=SLEEPS)
+    with running(folder) as started:
+        (folder / "serverless.yml").write_text(text.replace("{sns: old}", "{sns: old}, {sqs: new}"))
+        eventually(lambda: started.get("/nowhere") and "has changed" in started.output())
+        assert started.output().count("sns events are not emulated") == 1
+        assert started.output().count("sqs events are not emulated") == 1
