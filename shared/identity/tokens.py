@@ -11,6 +11,7 @@ import binascii
 import json
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 
@@ -44,7 +45,7 @@ class Verifier:
         self._keys = {issuer: IssuerKeys(issuer) for issuer in self._issuers}
         if not self._issuers and not self._secrets:
             raise ConfigurationError(f"{variable('issuers')} or {variable('token_secrets')} must be set")
-        if any(issuer.startswith("http") for issuer in self._issuers) and not self._audiences:
+        if any(urlsplit(issuer).scheme for issuer in self._issuers) and not self._audiences:
             raise ConfigurationError(f"{variable('audiences')} must be set: tokens for other services would pass")
         if any(len(secret.encode()) < _MIN_SECRET_BYTES for secret in self._secrets):
             raise ConfigurationError(f"{variable('token_secrets')}: each must have at least {_MIN_SECRET_BYTES} bytes")
@@ -104,6 +105,8 @@ def _read(token: str) -> tuple[Claims, Claims]:
     """Header and payload of a token."""
     if len(token) > MAX_TOKEN_BYTES:
         raise TokenError(f"longer than {MAX_TOKEN_BYTES} bytes")
+    if not token.isascii():
+        raise TokenError("characters that no token has")
     parts = token.split(".")
     if len(parts) != 3:
         raise TokenError("not a signed token of three parts")

@@ -1,5 +1,8 @@
 """Which tokens are accepted, and why the others are not: forged ones, old ones, those of somebody else."""
 
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -92,9 +95,6 @@ def test_any_other_algorithm_is_refused(issuer: Issuer, algorithm: Any) -> None:
 
 @pytest.mark.parametrize("secrets", ["", SECRET], ids=["no secrets", "secrets"])
 def test_a_public_key_used_as_a_secret_is_refused(issuer: Issuer, secrets: str) -> None:
-    import hashlib
-    import hmac
-
     head, body, _ = unsigned({"alg": "HS256", "kid": "first"}, json.dumps(claims(iss=issuer.url))).split(".")
     mac = hmac.new(public_pem(rsa_key("first")), f"{head}.{body}".encode(), hashlib.sha256).digest()
     forged = f"{head}.{body}.{unsigned({}, '', mac).split('.')[2]}"
@@ -171,9 +171,57 @@ def test_what_is_no_plain_token_is_refused(issuer: Issuer, header: dict[str, Any
     assert refusal(verifier(issuer), forged) == reason
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b", "a.b.c.d", "\u00e9.\u00e9.\u00e9", "a b.c.d", "\ud800.a.b"])
+@pytest.mark.parametrize(
+    "token", ["", ".", "..", "a.b", "a.b.c.d", "\u00e9.\u00e9.\u00e9", "a b.c.d", "\ud800.a.b", "a.b.c.d.e"]
+)
 def test_what_is_no_token_at_all_is_refused(issuer: Issuer, token: str) -> None:
     assert refusal(verifier(issuer), token)
+
+
+@pytest.mark.parametrize("signature", ["\ud800", "\u00e9", "", "*", " ", "\n"])
+def test_a_signature_is_plain_text(signature: str) -> None:
+    assert refusal(backend(), hs256().rpartition(".")[0] + "." + signature)
+
+
+def signed(header: str, payload: str) -> str:
+    """A token that a backend signed, of any text."""
+    text = ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (header, payload))
+    mac = hmac.digest(SECRET.encode(), text.encode(), "sha256")
+    return f"{text}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+@pytest.mark.parametrize(
+    ("header", "payload", "part"),
+    [
+        ('{"alg": "none", "alg": "HS256"}', '{"sub": "ann", "exp": 99999999999}', "header"),
+        ('{"alg": "HS256"}', '{"sub": "ann", "sub": "ms_noether", "exp": 99999999999}', "payload"),
+        ('{"alg": "HS256"}', '{"sub": "ann", "exp": 99999999999, "x": {"y": 1, "y": 2}}', "payload"),
+        ('{"alg": "HS256", "cty": "JWT"}', hs256(), "payload"),
+        ('{"alg": "HS256", "cty": "JWT"}', json.dumps(hs256()), "payload"),
+    ],
+    ids=["two algorithms", "two users", "two of a name inside", "a token", "a token as JSON"],
+)
+def test_what_a_backend_signed_is_one_plain_object(header: str, payload: str, part: str) -> None:
+    assert backend().claims(signed('{"alg": "HS256"}', '{"sub": "ann", "exp": 99999999999}'))["sub"] == "ann"
+    assert f"a {part} that is no JSON object" in refusal(backend(), signed(header, payload))
+
+
+RFC_PAYLOAD = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+RFC_HS256 = f"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{RFC_PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+"""RFC 7515, appendix A.1."""
+
+RFC_SECRET = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
+RFC_UNSECURED = f"eyJhbGciOiJub25lIn0.{RFC_PAYLOAD}."
+"""RFC 7515, appendix A.5."""
+
+
+def test_the_standards_token_is_read_as_the_standard_says(freeze: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, verify = freeze("2011-03-22 18:42:59"), backend()
+    monkeypatch.setattr(verify, "_secrets", (base64.urlsafe_b64decode(RFC_SECRET + "=="),))  # no text has these bytes
+    assert verify.claims(RFC_HS256) == {"iss": "joe", "exp": 1300819380, "http://example.com/is_root": True}
+    assert refusal(verify, RFC_UNSECURED) == ALGORITHM
+    clock.tick(1)
+    assert refusal(verify, RFC_HS256) == "expired"
 
 
 def test_a_long_token_is_refused_unread(issuer: Issuer) -> None:
@@ -296,6 +344,7 @@ def test_a_key_that_cannot_be_used_is_skipped(issuer: Issuer, key: Any) -> None:
     [
         ({}, "SWITCHBOARD_ISSUERS"),
         ({"issuers": "https://issuer.example"}, "SWITCHBOARD_AUDIENCES"),
+        ({"issuers": "HTTPS://issuer.example", "token_secrets": SECRET}, "SWITCHBOARD_AUDIENCES"),
         ({"token_secrets": "short"}, "SWITCHBOARD_TOKEN_SECRETS"),
     ],
 )
