@@ -2,10 +2,10 @@
 //
 //     node examples/client.mjs http://127.0.0.1:8080
 
-// The service said no: `code` is for programs, `message` for people.
+// The service said no: `code` is for programs, `message` for people. The gateway's own refusals have no code.
 class Refused extends Error {
   constructor(problem) {
-    super(`${problem.code}: ${problem.detail}`);
+    super(problem.code ? `${problem.code}: ${problem.detail}` : problem.message);
     this.code = problem.code;
   }
 }
@@ -61,17 +61,23 @@ class Sessions {
   }
 }
 
-const sessions = new Sessions(process.argv[2] ?? "http://127.0.0.1:8080");
-const { id } = await sessions.create("Fractions", "ms_noether", ["ann", "bob"]);
-console.log("ann may join:", await sessions.mayJoin(id, "ann"));
-console.log("eve may join:", await sessions.mayJoin(id, "eve"));
-const question = { text: "What is 1/2 + 1/4?" };
-await sessions.store(id, { type: "request", from_user: "ms_noether", role: "instructor", to_user: "ann", content: question });
-await sessions.store(id, { type: "request_response", from_user: "ann", role: "student", content: { text: "3/4" } });
-for (const [user, role] of [["ms_noether", "instructor"], ["bob", "student"]]) {
-  const texts = [];
-  for await (const message of sessions.history(id, user, role)) texts.push(message.content.text);
-  console.log(`${user} reads:`, texts);
+const address = process.argv[2] ?? "http://127.0.0.1:8080";
+const sessions = new Sessions(address);
+try {
+  const { id } = await sessions.create("Fractions", "ms_noether", ["ann", "bob"]);
+  console.log("ann may join:", await sessions.mayJoin(id, "ann"));
+  console.log("eve may join:", await sessions.mayJoin(id, "eve"));
+  const question = { text: "What is 1/2 + 1/4?" };
+  await sessions.store(id, { type: "request", from_user: "ms_noether", role: "instructor", to_user: "ann", content: question });
+  await sessions.store(id, { type: "request_response", from_user: "ann", role: "student", content: { text: "3/4" } });
+  for (const [user, role] of [["ms_noether", "instructor"], ["bob", "student"]]) {
+    const texts = [];
+    for await (const message of sessions.history(id, user, role)) texts.push(message.content.text);
+    console.log(`${user} reads:`, texts);
+  }
+  console.log("status:", (await sessions.end(id)).status);
+  console.log("ann may join:", await sessions.mayJoin(id, "ann"));
+} catch (error) {
+  console.error(`${address}: ${error.cause?.message ?? error.message}`);
+  process.exitCode = 1;
 }
-console.log("status:", (await sessions.end(id)).status);
-console.log("ann may join:", await sessions.mayJoin(id, "ann"));

@@ -16,11 +16,11 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):  # noqa: N818
-    """The service said no: `problem` has its `code`, which a program may compare, and its `detail`, for a person."""
+    """The service said no: `code` is for programs, the text for people. The gateway's own refusals have no code."""
 
     def __init__(self, problem: Json) -> None:
-        super().__init__(f"{problem['code']}: {problem['detail']}")
-        self.problem = problem
+        self.code = problem.get("code")
+        super().__init__(f"{self.code}: {problem['detail']}" if self.code else problem.get("message"))
 
 
 class Sessions:
@@ -41,7 +41,7 @@ class Sessions:
         try:
             self._ask("GET", f"/api/sessions/{session}/validate?{query}")
         except Refused as refused:
-            if refused.problem["code"] in ("unauthorized", "session_ended"):
+            if refused.code in ("unauthorized", "session_ended"):
                 return False
             raise
         return True
@@ -98,4 +98,8 @@ def lesson(sessions: Sessions) -> None:
 
 
 if __name__ == "__main__":
-    lesson(Sessions(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"))
+    address = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"
+    try:
+        lesson(Sessions(address))
+    except (Refused, urllib.error.URLError) as failure:
+        sys.exit(f"{address}: {failure}")

@@ -56,11 +56,13 @@ def serve_until_stopped(
     further = {address: _listen_near(host, port) for address in addresses.of_manifest(manifest)}
     own_address = _address(host, listener)
     urls = {one: _address(host, found) for one, found in further.items()}
-    text = console.banner(manifest, own_address, runtime.value, urls)
+    provider = None if identity is None else _identity_provider(identity, own_address)
+    issuer = "" if provider is None else provider.issuer
+    text = console.banner(manifest, own_address, runtime.value, urls, issuer)
     screen = Console()
     project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
-    routes = [] if identity is None else _identity_provider(identity, own_address).routes()
+    routes = [] if provider is None else provider.routes()
     application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes)
     Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
         [listener, *further.values()]

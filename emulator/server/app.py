@@ -47,6 +47,7 @@ class Application:
                 ServiceError: _service_error,
                 ManifestError: _manifest_error,
                 ClientGoneError: _client_gone,
+                404: _not_served,
             },
         )
 
@@ -86,3 +87,9 @@ async def _manifest_error(_: Request, error: Exception) -> Response:
 
 async def _client_gone(_: Request, error: Exception) -> Response:
     return JSONResponse({"message": "Request Timeout"}, 408, {"connection": "close"})
+
+
+async def _not_served(request: Request, _: Exception) -> Response:
+    own_issuer = request.url.path.startswith(f"{management.PREFIX}/idp/")
+    reason = "the emulator is no identity provider: start it with --identity" if own_issuer else "Not Found"
+    return JSONResponse({"message": reason}, 404)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 
 from shared.config import Settings, variable
-from shared.errors import SwitchboardError
+from shared.errors import ConfigurationError, IdentityUnavailableError
 from shared.identity import claims as mapping
 from shared.identity.claims import ClaimMapping
 
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         return _explain((sys.stdin.read() if given.token == "-" else given.token).strip())  # noqa: S105
-    except SwitchboardError as error:
-        print(f"{error.code}: {error}", file=sys.stderr)  # noqa: T201
+    except (ConfigurationError, IdentityUnavailableError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
 
 

@@ -360,6 +360,33 @@ def test_a_call_repeated_in_all_containers_is_made_once(others: Containers) -> N
     assert (len(set(texts)), call("list").body["total_count"]) == (1, 1)
 
 
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty messages a minute."""
+    monkeypatch.setenv("SWITCHBOARD_MESSAGES_PER_MINUTE", "20")
+    environment.reset()
+
+
+class SendsTooMany:
+    """Sends ann's and bob's messages in two sessions, many at once."""
+
+    def __init__(self, rooms: list[Classroom]) -> None:
+        self.rooms = rooms
+
+    def __call__(self, container: int) -> list[tuple[str, int]]:
+        return at_once(16, lambda number: self._send(container + number, "ann" if number % 4 < 2 else "bob"))
+
+    def _send(self, number: int, user: str) -> tuple[str, int]:
+        return user, self.rooms[number % 2].store("analytics", from_user=user).status
+
+
+def test_all_containers_together_let_no_more_messages_pass_than_may(limit: None, others: Containers) -> None:
+    rooms = [open_classroom(), open_classroom()]
+    answers = Counter(one for answered in others.everywhere(SendsTooMany(rooms)) for one in answered)
+    assert answers == {(user, status): count for user in ("ann", "bob") for status, count in ((201, 20), (429, 12))}
+    assert sum(len(room.history()) for room in rooms) == 40
+
+
 class Opens:
     """Opens sessions, one after the other."""
 

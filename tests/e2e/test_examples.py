@@ -43,6 +43,28 @@ def test_the_client_in_javascript(port: int) -> None:
     assert printed("node", EXAMPLES / "client.mjs", f"http://127.0.0.1:{port}") == LESSON
 
 
+CLIENTS = [
+    pytest.param(sys.executable, "client.py", id="Python"),
+    pytest.param(
+        "node", "client.mjs", id="JavaScript", marks=pytest.mark.skipif(shutil.which("node") is None, reason="no node")
+    ),
+]
+
+
+@pytest.mark.parametrize(("program", "client"), CLIENTS)
+def test_a_client_says_in_one_line_that_no_service_is_there(program: str, client: str) -> None:
+    ran = subprocess.run([program, EXAMPLES / client, "http://127.0.0.1:1"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
+    assert ran.stderr.startswith("http://127.0.0.1:1: ")
+
+
+@pytest.mark.parametrize(("program", "client"), CLIENTS)
+def test_a_client_says_what_the_gateway_refuses(program: str, client: str, port: int) -> None:
+    address = f"http://127.0.0.1:{port}/nowhere"
+    ran = subprocess.run([program, EXAMPLES / client, address], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (1, f"{address}: Not Found\n")
+
+
 def test_the_time_frozen_test() -> None:
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", str(EXAMPLES)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -113,6 +113,13 @@ def test_schedules_of_a_running_emulator(tmp_path: Path) -> None:
         assert (refused.returncode, refused.stderr) == (1, "error: no such schedule\n")
 
 
+def test_an_emulator_without_identity_has_no_tokens(tmp_path: Path) -> None:
+    with running(write_service(tmp_path / "service", test_schedules.MANIFEST, app=test_schedules.APP)) as started:
+        refused = run("token", "ann", "--port", str(started.port))
+    told = "error: the emulator is no identity provider: start it with --identity\n"
+    assert (refused.returncode, refused.stderr) == (1, told)
+
+
 def test_no_emulator_there() -> None:
     told = run("logs", "--port", "1")
     assert (told.returncode, told.stderr) == (1, "error: no emulator answers on port 1\n")

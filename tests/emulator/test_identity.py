@@ -14,8 +14,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.emulator.harness import ROOT, Answer, Emulator
-from tests.identity_provider import SECRET, hs256
+from tests.emulator.harness import ROOT, Answer, Emulator, running
+from tests.identity_provider import SECRET, claims, hs256, rsa_key
 
 RUNTIMES = ("workers", "ric", "inline")
 SESSION = {"name": "Fractions", "student_ids": ["ann", "bob"]}
@@ -149,6 +149,60 @@ FORGED = [
 def test_a_forged_token_opens_nothing(by_issuer: VerifiedService, by_secret: VerifiedService, token: str) -> None:
     answers = [service.ask(token, "GET", "/api/sessions") for service in (by_issuer, by_secret)]
     assert [answer.status for answer in answers] == [401, 403]
+
+
+def unreachable(silent: socket.socket | None) -> str:
+    """The address of an issuer that accepts connections and never answers, or of one that is not there."""
+    return f"http://127.0.0.1:{free_port() if silent is None else silent.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("kind", ["down", "silent"])
+def test_an_issuer_that_cannot_be_reached_is_no_refusal(tmp_path: Path, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        issuer = unreachable(silent if kind == "silent" else None)
+        parameters = ("identity=secret", f"issuer={issuer}", "audience=emulator")
+        options = [option for one in parameters for option in ("--param", one)]
+        emulator = start(tmp_path, "workers", *options, SWITCHBOARD_TOKEN_SECRETS=SECRET)
+        service = VerifiedService(emulator)
+        good, unknown = hs256(iss=issuer, aud="emulator"), rs256(issuer)
+        assert service.ask(good, "GET", "/api/sessions").status == 200
+        answer = service.ask(unknown, "GET", "/api/sessions")
+        emulator.stop()
+    assert (answer.status, answer.json["code"], answer.header("retry-after")) == (503, "identity_unavailable", "5")
+    assert all(part not in emulator.output() for part in [*unknown.split("."), *good.split(".")])
+
+
+def rs256(issuer: str) -> str:
+    """A token of an issuer whose keys nobody has."""
+    return jwt.encode(claims(iss=issuer, aud="emulator"), rsa_key("first"), "RS256", {"kid": "first"})
+
+
+REST = """
+service: rest
+provider: {name: aws, runtime: python3.13, environment: {SWITCHBOARD_IDENTITY: claims}}
+functions:
+  authorize: {handler: functions.authorize.handler}
+  list:
+    handler: functions.list.handler
+    events:
+      - http: {method: get, path: by-token, authorizer: {name: authorize, resultTtlInSeconds: 0}}
+      - http: {method: get, path: by-request, authorizer: {name: authorize, type: request, resultTtlInSeconds: 0,
+          identitySource: method.request.header.Authorization}}
+"""
+
+
+def test_a_rest_api_is_closed_by_the_same_authorizer(tmp_path: Path) -> None:
+    project = tmp_path / "rest"
+    project.mkdir()
+    for name in ("functions", "shared"):
+        (project / name).symlink_to(ROOT / name)
+    (project / "serverless.yml").write_text(REST)
+    environ = {"SWITCHBOARD_TOKEN_SECRETS": SECRET, "SWITCHBOARD_DATABASE_URL": f"sqlite:///{tmp_path}/classroom.db"}
+    with running(project, "--pass-env", "SWITCHBOARD_*", env=environ) as emulator:
+        service = VerifiedService(emulator)
+        for path in ("/dev/by-token", "/dev/by-request"):
+            tokens = (hs256(sub="ann"), hs256(sub="ann", exp=1), None)
+            assert [service.ask(token, "GET", path).status for token in tokens] == [200, 401, 401]
 
 
 def test_an_expired_token_opens_nothing(by_issuer: VerifiedService) -> None:

@@ -55,7 +55,7 @@ def is_refused(event: Json) -> bool:
     """Whether the answer to an event is its API's refusal."""
     if "methodArn" not in event:
         return bool(handler(event, None) == {"isAuthorized": False})
-    with pytest.raises(Exception, match="^Unauthorized$"):
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
         handler(event, None)
     return True
 
