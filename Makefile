@@ -73,7 +73,7 @@ package: node_modules/.wheels.stamp | $(MADE)  ## Build the zip for a deployment
 
 clean:  ## Remove the virtual environment, node_modules and every cache, but no database
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
-	@rm -rf node_modules .serverless
+	@rm -rf node_modules .serverless build switchboard_emulator.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,6 +1,7 @@
 """An identity provider for tests: real keys, real tokens, a real HTTP server that can be slow, down or lie."""
 
 import base64
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -75,7 +76,8 @@ class Issuer:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(BrokenPipeError):  # the verifier has given up
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

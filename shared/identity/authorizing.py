@@ -1,8 +1,10 @@
 """A Lambda authorizer's work: the token in an event, and the answer that each kind of API understands.
 
 HTTP APIs (payload format 2.0) get simple responses; WebSocket's `$connect` and REST APIs get an IAM policy. Both have
-the same context, `{user_id, role}`, which the gateway hands to the function that is called. An answer is for one request:
-the API must not keep it (`resultTtlInSeconds: 0`), or it outlives its token, and a policy refuses every other route.
+the same context, `{user_id, role}`, which the gateway hands to the function that is called.
+
+An answer is for one request. The API must not keep it (`resultTtlInSeconds: 0`): it would outlive its token, and a kept
+policy refuses every other route.
 """
 
 import base64
