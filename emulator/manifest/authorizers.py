@@ -16,6 +16,7 @@ from emulator.manifest.model import (
     RequestAuthorizer,
     UnavailableAuthorizer,
 )
+from emulator.manifest.placeholder import Placeholder
 from emulator.manifest.section import Section
 
 DEFAULT_IDENTITY = ("$request.header.Authorization",)
@@ -39,10 +40,21 @@ def read(name: str, section: Section, functions: Mapping[str, Function], left_ou
             simple_responses=settings.get("enableSimpleResponses") is True,
             payload_version=str(settings.get("payloadVersion") or "2.0"),
         )
+    if any(map(_only_deployed, (settings.get("issuerUrl"), *_listed(settings.get("audience"))))):
+        return _unavailable(name, section, "only a deployment knows its issuerUrl or audience")
     issuer, audience = settings.get("issuerUrl"), section.strings("audience")
     if not isinstance(issuer, str) or not audience:
         raise section.error("a JWT authorizer needs issuerUrl and audience")
     return JwtAuthorizer(name, issuer, audience, sources or DEFAULT_IDENTITY)
+
+
+def _only_deployed(value: Any) -> bool:
+    """Whether CloudFormation or another service gives this value."""
+    return isinstance(value, (dict, Placeholder))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
+_VARIABLE = re.compile(r"(?<!\\)((?:\\\\)*)\$\{[a-z][A-Za-z0-9.-]*[:(]")
+_ESCAPES = re.compile(r"(?<!\\)(\\+)(?=\$\{)")
+
 
 def next_variable(text: str, position: int) -> int:
-    """The index of the next variable, or -1. CloudFormation's `${AWS::Region}` is not a variable."""
-    while (start := text.find("${", position)) >= 0:
-        if not text.startswith("${AWS::", start):
-            return start
-        position = start + 2
-    return -1
+    r"""The index of the next variable, or -1.
+
+    A variable begins with its source, as `${self:`. CloudFormation's `${AWS::Region}` and `${Table}` are not variables,
+    and neither is `\${self:`, which is escaped.
+    """
+    match = _VARIABLE.search(text, position)
+    return match.end(1) if match else -1
+
+
+def literal(part: str, *, before_variable: bool) -> str:
+    """A part of a text outside of its variables: of two backslashes before a `${` one is left, of a single one none."""
+    opening = "${" if before_variable else ""
+    return _ESCAPES.sub(lambda escapes: escapes[1][: len(escapes[1]) // 2], part + opening).removesuffix(opening)
 
 
 def closing(text: str, position: int) -> int:

@@ -85,11 +85,11 @@ class Resolver:
             if end < 0:
                 raise where.error(f"a variable without its closing brace: {raw[start : start + 100]}")
             if start > position:
-                parts.append(raw[position:start])
+                parts.append(braces.literal(raw[position:start], before_variable=True))
             parts.append(self._variable(raw[start + 2 : end], where))
             position = end + 1
         if position < len(raw):
-            parts.append(raw[position:])
+            parts.append(braces.literal(raw[position:], before_variable=False))
         if len(parts) > 1:
             return self._joined(parts, raw, where)
         if (source := self._written.get(id(parts[0]))) is not None:

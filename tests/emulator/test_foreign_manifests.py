@@ -267,6 +267,21 @@ def test_an_authorizer_that_cannot_be_asked_lets_nobody_pass(tmp_path: Path, eve
     warned(manifest, 6, "the answer is 403")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "{issuerUrl: !Sub 'https://cognito-idp.${AWS::Region}.amazonaws.com/${Pool}', audience: a}",
+        "{issuerUrl: https://issuer.example, audience: [!Ref Client]}",
+        "{issuerUrl: https://issuer.example, audience: !Ref Client}",
+    ],
+)
+def test_an_issuer_that_only_cloudformation_knows_lets_nobody_pass(tmp_path: Path, settings: str) -> None:
+    text = f"service: s\nprovider:\n  httpApi:\n    authorizers:\n      guard: {settings}\n"
+    manifest = loaded(tmp_path, text + ONE)
+    assert isinstance(manifest.authorizers["guard"], UnavailableAuthorizer)
+    warned(manifest, 5, "the answer is 403")
+
+
 def test_an_authorizer_whose_function_is_left_out_lets_nobody_pass(tmp_path: Path) -> None:
     text = """service: s
 provider:

@@ -46,7 +46,7 @@ HOSTILE = {
     "a chain of variables": (HEAD + f"custom:\n  t0: a\n{CHAIN}  x: '${{self:custom.t499}}'\n", None),
     "lists that wrap one another": (HEAD + f"custom:\n  t0: a\n{WRAPPED}  x: [{TOUCHED}]\n", None),
     "variables in variables": (HEAD + f'custom:\n  x: "{NESTED}"\n', 5),
-    "braces without end": (HEAD + f"custom:\n  x: '{'${' * 5000}'\n", 5),
+    "braces without end": (HEAD + f"custom:\n  x: '{'${self:' * 5000}'\n", 5),
     "a cycle": (HEAD + "custom:\n  a: '${self:custom.x}'\n  x: '${self:custom.a}'\n", None),
     "a cycle on the way": (HEAD + "custom:\n  a: '${self:custom.x.y}'\n  x: '${self:custom.a.y}'\n", None),
     "a cycle of files": (HEAD + "custom:\n  x: '${file(serverless.yml):custom}'\n", None),
