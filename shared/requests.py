@@ -95,8 +95,10 @@ def parse_query(query: dict[str, str], kind: type[T], caller: Caller | None = No
 
     A limit is read from its decimal digits. Raises `InvalidRequestError`, `IdentityMismatchError`.
     """
-    if "limit" in query and not _DIGITS.fullmatch(query["limit"]):
-        raise InvalidRequestError("limit: must be a whole number in decimal digits")
+    if (limit := query.get("limit")) is not None:
+        if not _DIGITS.fullmatch(limit):
+            raise InvalidRequestError("limit: must be a whole number in decimal digits")
+        query = query | {"limit": limit.lstrip("0") or "0"}  # msgspec reads no number with leading zeros
     return _convert(filled_in(query, _fields(kind), caller), kind, "query parameter", strict=False)
 
 

@@ -169,6 +169,11 @@ BAD_LIMITS = [
 ]
 
 
+def test_a_limit_may_have_leading_zeros() -> None:
+    open_classroom(), open_classroom()
+    assert len(ids(limit="001")) == 1
+
+
 @pytest.mark.parametrize("limit", BAD_LIMITS)
 def test_a_limit_beyond_the_rules_is_refused(limit: str) -> None:
     answer = call("list", query={"limit": limit})
