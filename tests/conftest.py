@@ -241,6 +241,8 @@ def at_once(times: int, work: Callable[[int], T]) -> list[T]:
 def postgres_databases() -> Iterator[PostgresDatabases]:
     """Databases on a server that starts when the first test needs it and ends after the last test."""
     databases = PostgresDatabases()
+    if not databases.available:
+        pytest.skip("PostgreSQL is not installed: `make test` installs it")
     yield databases
     databases.close()
 

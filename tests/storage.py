@@ -13,7 +13,7 @@ import apsw
 import psycopg
 
 from shared.models import POSTGRESQL_MODELS
-from tests.postgres.server import Server
+from tests.postgres.server import Server, is_installed
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 
@@ -71,6 +71,11 @@ class PostgresDatabases:
         self._server: Server | None = None
         self._url = os.environ.get("SWITCHBOARD_TEST_POSTGRES_URL", "")
         self._spare: str | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a server, or one can be started."""
+        return bool(self._url) or is_installed()
 
     @contextmanager
     def database(self) -> Iterator[Storage]:

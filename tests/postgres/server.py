@@ -250,6 +250,11 @@ def _lives(pid: int) -> bool:
         return False
 
 
+def is_installed() -> bool:
+    """Whether the programs are here: `make test` installs them, `make run` does not."""
+    return find_spec(PACKAGE) is not None
+
+
 def _programs() -> Path:
     wheel = find_spec(PACKAGE)  # importing it would look for a user's folders
     assert wheel is not None
