@@ -43,7 +43,7 @@ def main() -> int:
                 kill_every=_KILL_EVERY if options.kill else None,
             )
             result = _round(shape, engine, databases)
-            _add(found[engine], result)
+            add(found[engine], result)
             left = max(0, round(until - time.monotonic()))
             calls, killed = result.counts.total(), result.killed
             print(f"round {number} on {engine}: {calls} calls, {killed} kills, {left} s left", flush=True)
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 def _round(shape: Shape, engine: str, databases: PostgresDatabases) -> Result:
     """Run one round. Its folder is kept if something was found."""
     folder = Path(tempfile.mkdtemp(prefix="switchboard-proof-"))
-    with _database(engine, folder, databases) as storage:
+    with new_database(engine, folder, databases) as storage:
         result = run_round(shape, folder / "round", storage)
         if result.sound:
             shutil.rmtree(folder)
@@ -87,7 +87,8 @@ def _round(shape: Shape, engine: str, databases: PostgresDatabases) -> Result:
 
 
 @contextmanager
-def _database(engine: str, folder: Path, databases: PostgresDatabases) -> Iterator[Storage]:
+def new_database(engine: str, folder: Path, databases: PostgresDatabases) -> Iterator[Storage]:
+    """An empty database on this engine: a file in the folder, or a database on the server."""
     if engine == SQLITE:
         yield sqlite_file(folder / "classroom.db")
     else:
@@ -95,7 +96,8 @@ def _database(engine: str, folder: Path, databases: PostgresDatabases) -> Iterat
             yield storage
 
 
-def _add(found: Result, result: Result) -> None:
+def add(found: Result, result: Result) -> None:
+    """Add the result of one round to those of the rounds before."""
     found.rounds += result.rounds
     found.counts += result.counts
     found.killed += result.killed
