@@ -73,7 +73,7 @@ def guard(event, context):
     if order == "raise":
         raise RuntimeError("cannot tell")
     if order == "sleep":
-        time.sleep(3)
+        time.sleep(3)  # longer than its time-out
     text = json.dumps(order).replace("ARN", event.get("routeArn") or event["methodArn"])
     return {**json.loads(text), "context": {"calls": calls, "event": event}} if isinstance(order, dict) else order
 def flat(event, context):

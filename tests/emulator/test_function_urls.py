@@ -34,7 +34,7 @@ def broken(event, context):
 def wrong(event, context):
     return {"statusCode": "many"}
 def slow(event, context):
-    time.sleep(3)
+    time.sleep(3)  # longer than its time-out
 def plain(event, context):
     return {"hello": 1}
 """

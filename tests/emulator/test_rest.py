@@ -34,7 +34,7 @@ def echo(event, context):
 def answer(event, context):
     return json.loads(event["body"])
 def slow(event, context):
-    time.sleep(3)
+    time.sleep(3)  # longer than its time-out
 def raises(event, context):
     raise RuntimeError
 """

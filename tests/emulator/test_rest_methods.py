@@ -69,7 +69,7 @@ def mapped(event, context):
     if isinstance(order, dict) and "raise" in order:
         raise Exception(order["raise"])
     if order == "sleep":
-        time.sleep(3)
+        time.sleep(3)  # longer than its time-out
     print("handled", order)
     return event
 """

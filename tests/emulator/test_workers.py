@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from emulator.containers.process import memory_is_known
+from emulator.containers.watch import INTERVAL
 from tests.emulator.harness import TIMEOUT, Answer, Emulator, eventually, running, write_service
 
 MANIFEST = """
@@ -288,10 +289,10 @@ def test_changed_code_runs_at_the_next_request(small: Path) -> None:
     with running(small) as started:
         assert started.get("/pid").body == b"1"
         (small / "helper.py").write_text("VALUE = 22\n")
-        time.sleep(0.03)
+        time.sleep(2 * INTERVAL)  # changes are looked for once in an interval
         assert started.get("/pid").body == b"22"
         (small / "helper.py").write_text("VALUE = (\n")
-        time.sleep(0.03)
+        time.sleep(2 * INTERVAL)  # changes are looked for once in an interval
         assert started.get("/pid").status == 500
         assert "helper.py, line 1" in started.wait_for("UserCodeSyntaxError")
         (small / "helper.py").write_text("VALUE = 4\n")
@@ -302,10 +303,10 @@ def test_a_changed_manifest_counts_at_the_next_request(small: Path) -> None:
     with running(small) as started:
         assert started.get("/new").status == 404
         write_service(small, MANIFEST + "  new: {handler: app.pid, events: [{httpApi: GET /new}]}\n")
-        time.sleep(0.03)
+        time.sleep(2 * INTERVAL)  # changes are looked for once in an interval
         assert started.get("/new").status == 200
         write_service(small, MANIFEST + "  newer: {}\n")
-        time.sleep(0.03)
+        time.sleep(2 * INTERVAL)  # changes are looked for once in an interval
         assert started.get("/pid").status == 500
         started.wait_for("functions.newer: needs a value for 'handler'")
         write_service(small, MANIFEST)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -11,9 +11,10 @@ import pytest
 from shared import clock, environment
 from shared.config import Settings
 from shared.engines.sqlite.engine import SqliteEngine
+from shared.engines.sqlite.waiting_line import open_line
 from tests.conftest import Classroom, Freeze, at_once, call, open_classroom
 from tests.faults.observing import BUSY_TIMEOUT, READS, SOON, WRITES, health, refusals, serves, sound
-from tests.faults.processes import Child, Report
+from tests.faults.processes import TIMEOUT, Child, Report
 
 BUSY = {(503, "database_busy")}
 BUSY_HEALTH = (503, "database is busy: nothing was written, try again")
@@ -30,7 +31,7 @@ def foreign_lock(database: Path, seconds: float = 60.0, *, exclusive: bool = Fal
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE session_counts SET sessions = sessions + 1")
         report("held")
-        time.sleep(seconds)
+        time.sleep(seconds)  # the outage
         connection.execute("ROLLBACK")
         connection.close()
 
@@ -48,7 +49,7 @@ def container_in_a_write(database: Path) -> Iterator[Child]:
         connection = engine.begin(clock.elapsed() + 10)
         connection.execute("UPDATE sessions SET name = 'renamed by another container'")
         report("held")
-        time.sleep(0.5)
+        time.sleep(0.5)  # it is stopped here, and commits only some time after it goes on
         engine.commit()
         engine.release()
         report("committed")
@@ -57,6 +58,15 @@ def container_in_a_write(database: Path) -> Iterator[Child]:
         assert child.report() == "held"
         child.stop()
         yield child
+
+
+def until_in_line(database: Path) -> None:
+    """Wait until a process waits for the lock across processes."""
+    deadline = time.monotonic() + TIMEOUT
+    with closing(open_line(f"{database}-line")) as line:
+        while line.is_empty():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
 
 def writer_stats() -> dict[str, int]:
@@ -199,7 +209,7 @@ def test_a_container_killed_while_it_waits_holds_nobody_up(classroom: Classroom,
 
     with container_in_a_write(database) as holder, Child(wait_in_line) as waiting:
         waiting.report()
-        time.sleep(0.05)  # it is in the queue now; otherwise the test is easier than it seems
+        until_in_line(database)
         waiting.kill()
         holder.kill()
         started = time.monotonic()
@@ -220,7 +230,7 @@ def test_a_container_frozen_while_it_waits_holds_nobody_up(classroom: Classroom,
 
     with container_in_a_write(database) as holder, Child(wait_in_line) as waiting:
         waiting.report()
-        time.sleep(0.1)
+        until_in_line(database)
         waiting.stop()
         holder.kill()
         serves(classroom, texts)
