@@ -1,4 +1,4 @@
-"""The authorizer of HTTP routes and of WebSocket's `$connect`: who calls, by the token that was sent."""
+"""The authorizer of HTTP routes and of WebSocket's `$connect`: which caller a token belongs to."""
 
 import os
 from typing import Any
@@ -8,5 +8,5 @@ from shared.identity.authorizing import authorize
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A simple response, or an IAM policy where the API wants one; with the context `{user_id, role}`."""
+    """A simple response, or an IAM policy where the API needs one. Both have the context `{user_id, role}`."""
     return authorize(event, Settings.from_environment(os.environ))

@@ -1,4 +1,4 @@
-"""`POST /api/sessions`: open a session for a fixed list of students."""
+"""`POST /api/sessions`: create a session for a fixed list of students."""
 
 from shared import environment
 from shared.http import Request, Response, endpoint, replayed

@@ -7,6 +7,6 @@ from shared.requests import NoQuery
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 with the session as it is at this moment."""
+    """200 with the session and its current status."""
     request.query(NoQuery)
     return Response(200, {"session": environment.sessions().get_session(request.session_id, request.caller)})

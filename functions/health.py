@@ -1,4 +1,4 @@
-"""`GET /health`: can this container serve?"""
+"""`GET /health`: whether this execution environment can serve requests."""
 
 from shared import health
 from shared.http import Request, Response, public_endpoint
@@ -7,7 +7,7 @@ from shared.requests import NoQuery
 
 @public_endpoint
 def handler(request: Request, stranger: bool) -> Response:
-    """200 when it can, 503 when it cannot, with the same body; strangers get the status alone."""
+    """200 when it can, 503 when it cannot, with the report. Callers who are not verified get only the status."""
     request.query(NoQuery)
     report = health.check()
     return Response(200 if report.status == health.HEALTHY else 503, {"status": report.status} if stranger else report)

@@ -1,4 +1,4 @@
-"""`GET /api/sessions/{session_id}/messages`: what was said, in order."""
+"""`GET /api/sessions/{session_id}/messages`: the messages of a session, in order."""
 
 from shared import environment
 from shared.http import Request, Response, endpoint

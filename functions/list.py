@@ -7,7 +7,7 @@ from shared.requests import ListSessions, session_filter
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 with the page, how many match in all, and the cursor of the next page."""
+    """200 with the page, the number of all matching sessions, and the cursor of the next page."""
     query = request.query(ListSessions)
     page = environment.sessions().list_sessions(session_filter(query), query.cursor, query.limit, request.caller)
     return Response(200, page._asdict())

@@ -1,4 +1,4 @@
-"""`POST /api/sessions/{session_id}/messages`: keep a message, before it is routed."""
+"""`POST /api/sessions/{session_id}/messages`: store a message in a session."""
 
 from shared import environment
 from shared.http import Request, Response, endpoint, replayed

@@ -1,4 +1,4 @@
-"""`GET /api/sessions/{session_id}/validate`: may this user join?"""
+"""`GET /api/sessions/{session_id}/validate`: whether a user may join the session."""
 
 from shared import environment
 from shared.http import Request, Response, endpoint

@@ -1,4 +1,4 @@
-"""The error family: a code and a message each, and nothing of HTTP (`shared.http` maps classes to statuses)."""
+"""The errors of the service. Each has a code and a message; `shared.http` knows the HTTP status of each class."""
 
 
 class SwitchboardError(Exception):
@@ -12,7 +12,7 @@ class SwitchboardError(Exception):
 
 
 class ConfigurationError(SwitchboardError):
-    """A setting cannot be used as it is; the message names the variable, never its value."""
+    """A setting has an invalid value. The message names the variable and does not have the value."""
 
 
 class InvalidRequestError(SwitchboardError):
@@ -23,7 +23,7 @@ class InvalidRequestError(SwitchboardError):
 
 
 class InvalidSessionDataError(SwitchboardError):
-    """Base of what can be wrong with a new session's data."""
+    """Base of the errors about a new session's data."""
 
     code = "invalid_session_data"
     message = "invalid session data"
@@ -58,7 +58,7 @@ class InvalidStudentIDError(InvalidSessionDataError):
 
 
 class InvalidRoleError(SwitchboardError):
-    """The role is neither of the two."""
+    """The role is neither `student` nor `instructor`."""
 
     code = "invalid_role"
     message = "invalid role: must be 'student' or 'instructor'"
@@ -89,7 +89,7 @@ class InvalidContextError(SwitchboardError):
 
 
 class InvalidContentError(SwitchboardError):
-    """The message's content is not a JSON object that can be kept."""
+    """The message's content is not a JSON object that can be stored."""
 
     code = "invalid_content"
     message = "content must be a JSON object"
@@ -103,7 +103,7 @@ class InvalidRecipientError(SwitchboardError):
 
 
 class ContentTooLargeError(SwitchboardError):
-    """The content, or a whole request body, is over its limit."""
+    """The content, or a whole request body, is larger than its limit."""
 
     code = "content_too_large"
     message = "content must be at most 65536 bytes of compact JSON"
@@ -189,17 +189,17 @@ class IdempotencyKeyReusedError(SwitchboardError):
 
 
 class DatabaseError(SwitchboardError):
-    """Base of what can be wrong with the storage. `retry_after` is in seconds, None where waiting does not help."""
+    """Base of the errors of the database. `retry_after` is in seconds, None where waiting does not help."""
 
     code = "database_unavailable"
     message = "database is unavailable"
     retry_after: int | None = 5
 
     can_pass = False
-    """Whether the single writer may try once more: set where the cause is known."""
+    """Whether the single writer may try once more. It is set where the cause is known."""
 
     transient = False
-    """Whether to try again at once, and again until the caller's time is up: a lost race, a lost connection."""
+    """Whether to try again at once, until the caller's deadline: after a lost race or a lost connection."""
 
     outcome_unknown = False
     """Whether the write may have been committed although it failed."""
@@ -210,7 +210,7 @@ class DatabaseUnavailableError(DatabaseError):
 
 
 class DatabaseBusyError(DatabaseError):
-    """The write was not made: the queue is full, or the write lock did not come free in time."""
+    """The write was not made: the queue is full, or the write lock was not released in time."""
 
     code = "database_busy"
     message = "database is busy: nothing was written, try again"
@@ -234,7 +234,7 @@ class DatabaseFullError(DatabaseError):
 
 
 class DatabaseReadOnlyError(DatabaseError):
-    """The database can be read and not written."""
+    """The database can be read but not written."""
 
     code = "database_read_only"
     message = "database is read-only: nothing was written"
@@ -242,7 +242,7 @@ class DatabaseReadOnlyError(DatabaseError):
 
 
 class DatabaseCorruptError(DatabaseError):
-    """The file is damaged, or is no database at all."""
+    """The file is damaged or is not a database."""
 
     code = "database_corrupt"
     message = "database is damaged or not a database"
@@ -250,7 +250,7 @@ class DatabaseCorruptError(DatabaseError):
 
 
 class DatabaseSchemaError(DatabaseError):
-    """The tables are not the ones that this version needs."""
+    """The tables differ from those that this version needs."""
 
     code = "database_schema"
     message = "database schema does not match this version of the service"

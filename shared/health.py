@@ -1,4 +1,4 @@
-"""The health report: what works, what does not, and what this container holds. Asking never raises."""
+"""The health report: the state of the database, and what this execution environment holds. `check` never raises."""
 
 from typing import Any, Final
 
@@ -11,11 +11,11 @@ HEALTHY: Final = "healthy"
 UNHEALTHY: Final = "unhealthy"
 CONNECTED: Final = "connected"
 
-_imported = clock.elapsed()
+_STARTED = clock.elapsed()
 
 
 class Report(msgspec.Struct):
-    """The body of `GET /health`; counts are of this container, `active_sessions` is the database's."""
+    """The body of `GET /health`; counts are of this execution environment, `active_sessions` is of the database."""
 
     status: str
     timestamp: str
@@ -27,7 +27,7 @@ class Report(msgspec.Struct):
 
 
 def check() -> Report:
-    """Look at the database, read and schema; a database that cannot serve makes the report unhealthy."""
+    """Read the database, compare its schema, and write to it. The report is unhealthy if one of these fails."""
     active, cache, writer, status = 0, {"active_sessions": 0, "cache_size": 0}, {}, CONNECTED
     try:
         current = environment.current()
@@ -39,7 +39,7 @@ def check() -> Report:
     return Report(
         status=HEALTHY if status == CONNECTED else UNHEALTHY,
         timestamp=clock.now(),
-        uptime_seconds=round(clock.elapsed() - _imported, 3),
+        uptime_seconds=round(clock.elapsed() - _STARTED, 3),
         active_sessions=active,
         database_status=status,
         cache=cache,

@@ -110,7 +110,7 @@ class Request:
     def idempotency_key(self, request: Any) -> IdempotencyKey | None:
         """The call's `Idempotency-Key` with a fingerprint of the typed request. Raises `InvalidIdempotencyKeyError`.
 
-        Keys are apart for each function, and within it for each session in the path and each verified caller.
+        Each function has its own keys, and within it each session in the path and each verified caller has its own.
         """
         headers = self._event.headers or {}
         key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
@@ -158,7 +158,7 @@ def endpoint(handle: Callable[[Request], Response]) -> Callable[[Event, Any], di
 
 
 def public_endpoint(handle: Callable[[Request, bool], Response]) -> Callable[[Event, Any], dict[str, Any]]:
-    """The same for a function that strangers may call too: it is told whether this caller is a stranger."""
+    """The same for a function that unverified callers may call too; `handle` gets whether this caller is one."""
 
     def answer(event: Event, function: str) -> Response:
         return handle(Request(event, function), environment.identity().is_stranger(event))

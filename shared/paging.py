@@ -1,7 +1,7 @@
 """Pages of a list: cursors that belong to one query, and a page's size in bytes.
 
-A cursor is base64url of JSON: a digest of the query that it belongs to, then the key of the last row seen. It holds
-nothing that its caller was not shown.
+A cursor is base64url of JSON: a digest of the query that it belongs to, then the key of the last row of
+the page. It has nothing that the caller has not seen.
 """
 
 import base64
@@ -18,9 +18,9 @@ from shared.errors import InvalidRequestError
 PAGE_BYTES = 6_000_000
 """Lambda's response may have 6,291,556 bytes, with the body in it as an escaped JSON string."""
 
-_ROW_BYTES = 512  # all of a row but its long text
-_MOST_GROWTH = 12  # bytes of an escaped character, at worst
-_SHORT = 400  # characters of a text that is not worth measuring: a thousand such rows fit in any case
+_ROW_BYTES = 512  # of a row, without its long text
+_ESCAPED_BYTES = 12  # of a character in JSON within JSON, at most
+_SHORT = 400  # characters; a shorter text is not measured: a thousand such rows always fit
 
 _FOREIGN = "cursor: not one that this service gave"
 
@@ -29,7 +29,7 @@ P = TypeVar("P")
 
 
 def cursor(query: tuple[object, ...], position: object) -> str:
-    """The cursor behind `position` in the results of `query`."""
+    """A cursor that continues after `position` in the results of `query`."""
     content = msgspec.json.encode([_digest(query), position])
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
@@ -69,7 +69,7 @@ def fitting(rows: Iterable[T], weight: Callable[[T], int], limit: int) -> tuple[
 def row_bytes(text: str) -> int:
     """How many bytes a row with this long text takes in a response, at most."""
     characters = len(text)
-    return _ROW_BYTES + (characters * _MOST_GROWTH if characters < _SHORT else len(json.dumps(text)))
+    return _ROW_BYTES + (characters * _ESCAPED_BYTES if characters < _SHORT else len(json.dumps(text)))
 
 
 def _digest(query: tuple[object, ...]) -> str:

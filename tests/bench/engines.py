@@ -23,7 +23,7 @@ _COLD_START = 60.0  # ms above the imports
 
 Times = dict[tuple[str, str], list[float]]
 Starts = dict[tuple[str, str], list[cold.Start]]
-"""What is called, and by whom -> what each round took."""
+"""(call, caller) -> the time of each round."""
 
 
 def run(effort: Effort, folder: Path) -> Section:
