@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.manifest import dotenv_files, function_lists, known_keys, rest_settings, yaml_reader
+from emulator.manifest import dotenv_files, function_lists, known_keys, plugins, rest_settings, yaml_reader
 from emulator.manifest.document import ManifestError, Where
 from emulator.manifest.files import Stamp
 from emulator.manifest.functions import Functions
@@ -48,10 +48,10 @@ def load(
     document = yaml_reader.read(path)
     if not isinstance(document.data, dict):
         raise Where(document).error("is empty" if document.data is None else "must be an object of settings")
-    plugins = bool(document.data.get("plugins"))
+    has_plugins = bool(document.data.get("plugins"))
 
     def resolver(environ: Mapping[str, str]) -> Resolver:
-        return Resolver(document, Variables(environ, options, params or {}, plugins=plugins))
+        return Resolver(document, Variables(environ, options, params or {}, plugins=has_plugins))
 
     variables, stamps = dotenv_files.read(resolver(os.environ))
     return _manifest(resolver({**variables, **os.environ}), stamps, unlimited=unlimited)
@@ -61,6 +61,7 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp], *, unlimited: bo
     function_lists.join(resolver)
     top = Section.at(resolver)
     top.check(known_keys.SERVICE)
+    plugins.check(top)
     provider = _provider(resolver)
     service = _service(resolver)
     functions = Functions(resolver, provider, service, unlimited=unlimited)

@@ -113,6 +113,17 @@ def test_the_escapes_of_a_json_file_are_jsons(tmp_path: Path, written: str, expe
     assert variables(loaded(tmp_path, text + ONE)) == {"KEY": expected}
 
 
+@pytest.mark.parametrize(
+    ("plugins", "line"),
+    [
+        ("plugins:\n  - serverless-offline\n  - serverless-dotenv-plugin\n", 4),
+        ("plugins:\n  modules:\n    - serverless-python-requirements\n    - serverless-dotenv-plugin\n", 5),
+    ],
+)
+def test_a_plugin_whose_effect_is_missed_is_a_warning(tmp_path: Path, plugins: str, line: int) -> None:
+    warned(loaded(tmp_path, f"service: s\n{plugins}{ONE}"), line, "give them with --env-file .env")
+
+
 def test_the_shell_has_precedence_over_dotenv_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("FOO_OF_FILE=file\n")
     assert variables(loaded(tmp_path, DOTENV.replace("true", "false"))) == {"A": "none"}
