@@ -21,6 +21,11 @@ MAX_MEMORY = 10240
 DEFAULT_RUNTIME = "python3.13"
 WSGI_HANDLER = "wsgi_handler.handler"
 """The handler that the plugin serverless-wsgi adds to a deployment."""
+_MISSED = {
+    "onError": "the events of failed invocations are not sent there",
+    "fileSystemConfig": "no file system is mounted",
+}
+"""Settings of a function with an effect that it could see."""
 WSGI_FOLDER = Path(__file__).parents[1] / "runtime" / "wsgi"
 
 
@@ -56,6 +61,12 @@ class Functions:
             section.warn(f"the function {name} is left out: {reason}")
         else:
             self.known[name] = self._function(name, section)
+            self._missed(section)
+
+    def _missed(self, section: Section) -> None:
+        for key, missed in _MISSED.items():
+            if section.data.get(key):
+                section.warn(f"{key} is not emulated: {missed}", key)
 
     def _function(self, name: str, section: Section) -> Function:
         provider = self.provider

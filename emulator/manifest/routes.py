@@ -27,7 +27,8 @@ class Routes:
             method, path = _short_form(settings, section)
         else:
             section.check(known_keys.HTTP_API if kind == "httpApi" else known_keys.HTTP)
-            method, path = str(section.data.get("method") or "*"), section.known_string("path")
+            root = kind == "http" and section.data.get("path") == ""
+            method, path = str(section.data.get("method") or "*"), "/" if root else section.known_string("path")
         if isinstance(settings, Placeholder):
             raise section.error(f"needs a value here, not {settings}: give it with --param")
         authorizer = self._authorizer(section, kind, f"{method} {path}")

@@ -415,6 +415,20 @@ functions:
     warned(manifest, 8, "alexaSkill events are not emulated")
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["onError: arn:aws:sns:eu-west-1:1:dead", "fileSystemConfig: {localMountPath: /mnt/x, arn: !GetAtt X.Arn}"],
+)
+def test_a_setting_whose_effect_is_missed_is_a_warning(tmp_path: Path, setting: str) -> None:
+    manifest = loaded(tmp_path, f"service: s\nfunctions:\n  one:\n    handler: a.b\n    {setting}\n")
+    warned(manifest, 5, f"{setting.partition(':')[0]} is not emulated")
+
+
+def test_the_path_of_a_rest_route_may_be_empty(tmp_path: Path) -> None:
+    text = "service: s\nfunctions: {one: {handler: a.b, events: [{http: {path: '', method: get}}]}}\n"
+    assert [route.path for route in loaded(tmp_path, text).routes] == ["/"]
+
+
 def test_an_event_whose_settings_are_beside_it_is_left_out_with_a_warning(tmp_path: Path) -> None:
     text = "service: s\nfunctions:\n  one:\n    handler: a.b\n    events:\n      - http:\n        path: /a\n"
     manifest = loaded(tmp_path, text + "        method: get\n")
