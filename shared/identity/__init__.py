@@ -45,7 +45,10 @@ class Identity:
 
     def is_stranger(self, event: Event) -> bool:
         """Whether callers must be verified and this one is not; an operator's direct invocation is no stranger's."""
-        return self.verified and event.get("requestContext") is not None and self._known_caller(event) is None
+        try:
+            return self.verified and event.get("requestContext") is not None and self._known_caller(event) is None
+        except IdentityUnavailableError:
+            return True
 
     def _known_caller(self, event: Event) -> Caller | None:
         context = event["requestContext"]

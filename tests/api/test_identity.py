@@ -275,6 +275,11 @@ def test_a_stranger_learns_the_status_alone(claims: None) -> None:
     assert (call_as(None, "health").status, call_as(None, "health").body) == (200, {"status": "healthy"})
 
 
+def test_who_cannot_be_verified_now_is_a_stranger_to_health(claims: None) -> None:
+    answer = invoke("health", event_as({"lambda": {"identity_unavailable": "true"}}, "health"))
+    assert (answer.status, answer.body) == (200, {"status": "healthy"})
+
+
 def test_a_verified_caller_learns_how_the_service_is(claims: None) -> None:
     assert "writer" in call_as(NOETHER, "health").body
 
