@@ -10,7 +10,7 @@ import pytest
 from functions.authorize import handler
 from shared.errors import ConfigurationError
 from tests.conftest import Json, golden
-from tests.identity_provider import AUDIENCE, SECRET, hs256, running_issuer
+from tests.identity_provider import AUDIENCE, SECRET, hs256, rsa_key, running_issuer
 
 BY_POLICY = ("websocket", "rest_token", "rest_request")
 ANN = {"user_id": "ann", "role": "student"}
@@ -110,8 +110,9 @@ def test_credentials_that_are_not_base64_are_refused(header: str) -> None:
     assert is_refused(sent("websocket", header))
 
 
-def test_a_header_goes_before_the_query() -> None:
-    assert is_refused(sent("websocket", "Bearer a.b.c", {"token": bearer()[7:]}))
+@pytest.mark.parametrize("header", ["Bearer a.b.c", "Token x", basic("ann:password")])
+def test_a_header_goes_before_the_query(header: str) -> None:
+    assert is_refused(sent("websocket", header, {"token": bearer()[7:]}))
 
 
 @pytest.mark.parametrize("kind", ["http_api", "rest_request"])
@@ -163,6 +164,19 @@ def test_no_log_has_a_token_or_a_claim(changes: Json, caplog: pytest.LogCaptureF
     header = bearer(**{"email": "private@school.example"} | changes)
     handler(sent("http_api", header), None)
     assert not [part for part in [*header.removeprefix("Bearer ").split("."), "private"] if part in caplog.text]
+
+
+@pytest.mark.parametrize("kid", ["first", "private-key"])
+def test_no_log_has_what_an_issuer_signed(
+    kid: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with running_issuer() as issuer:
+        monkeypatch.setenv("SWITCHBOARD_ISSUERS", issuer.url)
+        monkeypatch.setenv("SWITCHBOARD_AUDIENCES", AUDIENCE)
+        token = issuer.token(kid, rsa_key("first"), sub="private-user")
+        assert handler(sent("http_api", f"Bearer {token}"), None)["isAuthorized"] == (kid == "first")
+    assert not [part for part in [*token.split("."), "private"] if part in caplog.text]
 
 
 def test_why_a_token_is_refused_is_logged(caplog: pytest.LogCaptureFixture) -> None:
