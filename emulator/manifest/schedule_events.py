@@ -8,6 +8,7 @@ from typing import Any
 
 from emulator.manifest import cron, inputs, known_keys
 from emulator.manifest.model import Function, Schedule
+from emulator.manifest.placeholder import Placeholder
 from emulator.manifest.section import Section
 
 SCHEDULER = "scheduler"
@@ -27,6 +28,11 @@ def read(function: Function, section: Section, settings: Any, number: int) -> li
             raise section.error(f"is not supported with method: {'scheduler' if scheduler else 'eventBus'}", key)
     rates = data.get("rate")
     expressions = rates if isinstance(rates, list) else [rates]
+    if any(isinstance(value, (dict, Placeholder)) for value in (data.get("timezone"), *expressions)):
+        section.warn(
+            f"only a deployment knows the rate or the time zone: this schedule of {function.name} does not run"
+        )
+        return []
     if len(expressions) > 1 and data.get("name"):
         raise section.error("several expressions cannot have one name", "name")
     return [

@@ -416,6 +416,27 @@ functions:
 
 
 @pytest.mark.parametrize(
+    "schedule",
+    [
+        "'${ssm:/rate}'",
+        "{rate: !Sub 'rate(${N} days)'}",
+        "{rate: rate(1 day), timezone: '${ssm:/zone}', method: scheduler}",
+    ],
+)
+def test_a_schedule_that_only_an_account_knows_does_not_run(tmp_path: Path, schedule: str) -> None:
+    text = f"service: s\nfunctions:\n  one:\n    handler: a.b\n    events:\n      - schedule: {schedule}\n"
+    manifest = loaded(tmp_path, text)
+    assert (list(manifest.functions), manifest.schedules) == (["one"], ())
+    assert "this schedule of one does not run" in manifest.warnings[-1]
+
+
+def test_a_url_whose_authorizer_only_an_account_knows_needs_a_signature(tmp_path: Path) -> None:
+    text = "service: s\nfunctions: {one: {handler: a.b, url: {authorizer: '${ssm:/a}', invokeMode: '${ssm:/m}'}}}\n"
+    (url,) = loaded(tmp_path, text).urls
+    assert (url.signed, url.streamed) == (True, False)
+
+
+@pytest.mark.parametrize(
     "setting",
     ["onError: arn:aws:sns:eu-west-1:1:dead", "fileSystemConfig: {localMountPath: /mnt/x, arn: !GetAtt X.Arn}"],
 )
