@@ -21,9 +21,9 @@ def read(function: Function, section: Section) -> AlbRule:
     listener = section.data.get("listenerArn")
     if not listener:
         raise section.error("needs a listenerArn")
-    priority = section.integer("priority", 0, 1, MAX_PRIORITY)
-    if not priority:
+    if section.data.get("priority") is None:
         raise section.error("needs a priority")
+    priority = section.integer("priority", MAX_PRIORITY, 1, MAX_PRIORITY)
     if section.data.get("authorizer"):
         section.warn(f"{function.name}: the log-in of a load balancer is not emulated: the answer is 401", "authorizer")
     return AlbRule(

@@ -15,6 +15,8 @@ class Section:
     def __init__(self, resolver: Resolver, where: Where, data: Any) -> None:
         self.resolver = resolver
         self.where = where
+        if isinstance(data, Placeholder):  # of an object that only an account knows, nothing is known
+            data = None
         if data is not None and not isinstance(data, dict):
             raise self.error("must be an object")
         self.data: dict[str, Any] = data or {}

@@ -430,6 +430,19 @@ def test_a_schedule_that_only_an_account_knows_does_not_run(tmp_path: Path, sche
     assert "this schedule of one does not run" in manifest.warnings[-1]
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        "http: {path: /, method: get, private: '${ssm:/x}', cors: '${ssm:/x}'}",
+        "alb: {listenerArn: '${ssm:/x}', priority: '${ssm:/x}', conditions: {path: '${ssm:/x}'}}",
+    ],
+)
+def test_an_event_whose_settings_only_an_account_knows_loads(tmp_path: Path, event: str) -> None:
+    manifest = loaded(tmp_path, f"service: s\nfunctions:\n  one:\n    handler: a.b\n    events:\n      - {event}\n")
+    assert len(manifest.routes) + len(manifest.alb_rules) == 1
+    assert "${ssm:/x} cannot be asked for here" in manifest.warnings[0]
+
+
 def test_a_url_whose_authorizer_only_an_account_knows_needs_a_signature(tmp_path: Path) -> None:
     text = "service: s\nfunctions: {one: {handler: a.b, url: {authorizer: '${ssm:/a}', invokeMode: '${ssm:/m}'}}}\n"
     (url,) = loaded(tmp_path, text).urls
