@@ -25,7 +25,7 @@ def read(section: Section, method: str, route: str) -> RestMethod:
     except (SchemaError, NotEmulatedError) as reason:
         unavailable = str(reason)
         section.warn(f"{route}: {reason}: the answer is 501")
-    private = section.data.get("private") is True
+    private = bool(section.data.get("private"))
     if private and not Section.at(section.resolver, "provider").inside("apiGateway").data.get("apiKeys"):
         section.warn(f"{route}: there is no API key in provider.apiGateway.apiKeys: the answer is 403", "private")
     return RestMethod(

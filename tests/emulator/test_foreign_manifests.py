@@ -443,6 +443,14 @@ def test_an_event_whose_settings_only_an_account_knows_loads(tmp_path: Path, eve
     assert "${ssm:/x} cannot be asked for here" in manifest.warnings[0]
 
 
+@pytest.mark.parametrize("value", ["true", "'true'", "'${ssm:/x}'"])
+def test_a_route_that_may_be_private_is(tmp_path: Path, value: str) -> None:
+    event = f"http: {{path: /, method: get, private: {value}}}"
+    (route,) = loaded(tmp_path, f"service: s\nfunctions: {{one: {{handler: a.b, events: [{{{event}}}]}}}}\n").routes
+    assert route.rest is not None
+    assert route.rest.private
+
+
 def test_a_url_whose_authorizer_only_an_account_knows_needs_a_signature(tmp_path: Path) -> None:
     text = "service: s\nfunctions: {one: {handler: a.b, url: {authorizer: '${ssm:/a}', invokeMode: '${ssm:/m}'}}}\n"
     (url,) = loaded(tmp_path, text).urls
