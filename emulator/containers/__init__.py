@@ -61,6 +61,15 @@ class Outcome:
         """The whole answer, or error object, as JSON."""
         return answers.joined(self.frame, self.body)
 
+    @property
+    def value(self) -> Any:
+        """The whole answer, or error object; its text if it is not JSON or is nested too deeply to be read."""
+        payload = self.payload
+        try:
+            return json.loads(payload)
+        except (ValueError, RecursionError):
+            return payload.decode(errors="replace")
+
 
 class Containers(Protocol):
     """Something that runs functions."""

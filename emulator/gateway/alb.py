@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-
 from emulator.containers import Outcome
 from emulator.gateway import alb_conditions, alb_event
 from emulator.gateway.function_result import (
@@ -79,7 +77,7 @@ class AlbApi:
             return _page(502, f"the answer is over {MAX_BYTES} bytes")
         try:
             return _response(value_of(outcome), multi_value=self._rule(route).multi_value)
-        except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+        except (MalformedError, UnicodeError) as problem:
             return _page(502, f"malformed answer: {problem}")
 
     def finish(self, headers: Headers, response: Response) -> None:

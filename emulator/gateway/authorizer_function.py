@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from emulator.containers import Outcome
 from emulator.gateway.expiring_cache import ExpiringCache
 from emulator.gateway.verdicts import Event
 from emulator.manifest.model import Function
@@ -45,18 +46,15 @@ class AuthorizerFunction:
             return Answer(kept)
         outcome = await self._functions.invoke(self._function, json.dumps(event).encode())
         if outcome.fault is not None:
-            raise AuthorizerError("the authorizer failed", str(_parsed(outcome.payload).get("errorMessage", "")))
-        answer = _parsed(outcome.payload)
+            raise AuthorizerError("the authorizer failed", str(_object(outcome).get("errorMessage", "")))
+        answer = _object(outcome)
         if not self._usable(answer):
             raise AuthorizerError("the authorizer's answer is malformed")
         self._kept.put(identity, answer)
         return Answer(answer, round(outcome.duration))
 
 
-def _parsed(payload: bytes) -> Event:
-    """The object of a payload; an empty one for what is none."""
-    try:
-        answer = json.loads(payload)
-    except ValueError:
-        return {}
+def _object(outcome: Outcome) -> Event:
+    """The answer; an empty object for one that is none."""
+    answer = outcome.value
     return answer if isinstance(answer, dict) else {}

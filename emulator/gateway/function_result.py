@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import json
 import re
 from typing import Any
 
@@ -28,8 +27,14 @@ class MalformedError(Exception):
 
 
 def value_of(outcome: Outcome) -> Any:
-    """The function's result; a large body is in it as the UTF-8 of its text, since JSON has no bytes."""
-    value = _decode(outcome.frame)
+    """The function's result; a large body is in it as the UTF-8 of its text, since JSON has no bytes.
+
+    Raises MalformedError for what is not JSON, or is nested too deeply to be read.
+    """
+    try:
+        value = _decode(outcome.frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedError(str(error)) from None
     if outcome.body:
         value["body"] = outcome.body
     return value
@@ -76,11 +81,10 @@ def header_value(name: str, value: Any) -> bytes:
 
 def error_summary(outcome: Outcome) -> str:
     """The error object of a failed invocation in a few words, for the console."""
-    try:
-        found = json.loads(outcome.payload)
-        return f"{found.get('errorType', 'error')}: {found.get('errorMessage', '')}"
-    except (ValueError, AttributeError):
+    found = outcome.value
+    if not isinstance(found, dict):
         return "unreadable error"
+    return f"{found.get('errorType', 'error')}: {found.get('errorMessage', '')}"
 
 
 def _status(value: Any) -> int:

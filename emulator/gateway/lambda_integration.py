@@ -59,7 +59,7 @@ def answer(outcome: Outcome | None, cors: RestCors | None) -> Response:
         return rest_errors.failed(504, "Endpoint request timed out", "timed out")
     if outcome.fault is Fault.THROTTLED:
         return rest_errors.failed(500, "Internal server error", "every container is busy")
-    response = Response(200 if outcome.fault is None else _status(outcome.payload), outcome.payload, [JSON_TYPE])
+    response = Response(200 if outcome.fault is None else _status(outcome), outcome.payload, [JSON_TYPE])
     response.headers += _cors_headers(cors)
     return response
 
@@ -92,11 +92,9 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _status(error: bytes) -> int:
-    try:
-        message = str(json.loads(error).get("errorMessage", ""))
-    except (ValueError, AttributeError):
-        return 200
+def _status(failed: Outcome) -> int:
+    error = failed.value
+    message = str(error.get("errorMessage", "")) if isinstance(error, dict) else ""
     return next((status for status, pattern in _PATTERNS.items() if pattern.fullmatch(message)), 200)
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from emulator.containers import Fault, Outcome
 from emulator.gateway import payload_v2_response, rest_errors
 from emulator.gateway.function_result import (
@@ -38,7 +36,7 @@ def rest_api(outcome: Outcome | None, *, decode: bool) -> Response:
         return rest_errors.failed(502, "Internal server error", error_summary(outcome))
     try:
         return _complete(outcome, {"statusCode": 200}, decode=decode)
-    except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+    except (MalformedError, UnicodeError) as problem:
         return rest_errors.failed(502, "Internal server error", f"malformed answer: {problem}")
 
 
@@ -48,7 +46,7 @@ def http_api(outcome: Outcome) -> Response:
         return payload_v2_response.failure(outcome)
     try:
         return _complete(outcome, {}, decode=True)
-    except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+    except (MalformedError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
 
 

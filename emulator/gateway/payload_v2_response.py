@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from emulator.containers import Fault, Outcome
 from emulator.gateway.function_result import MalformedError, error_summary, header_value, response_of, value_of
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
@@ -21,7 +19,7 @@ def http_api(outcome: Outcome) -> Response:
             return _inferred(value, outcome.payload)
         response = response_of(value)
         response.headers += _cookies(value.get("cookies") or [])
-    except (MalformedError, msgspec.DecodeError, UnicodeError) as problem:
+    except (MalformedError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
     return response
 

@@ -109,13 +109,5 @@ def _record(function: Function, payload: bytes, request_id: str, outcome: Outcom
         },
         "requestPayload": json.loads(payload),
         "responseContext": response | ({"functionError": "Unhandled"} if outcome.fault else {}),
-        "responsePayload": _parsed(outcome.payload),
+        "responsePayload": outcome.value,
     }
-
-
-def _parsed(payload: bytes) -> Any:
-    """A function may answer with bytes that are no JSON."""
-    try:
-        return json.loads(payload)
-    except ValueError:
-        return payload.decode(errors="replace")

@@ -63,7 +63,7 @@ def _result(outcome: Outcome, statuses: str) -> str:
     """`healthy`, or `unhealthy` and why."""
     if outcome.fault is not None:
         return f"unhealthy: {outcome.fault.value}"
-    answer = json.loads(outcome.payload)
+    answer = outcome.value
     status = answer.get("statusCode") if isinstance(answer, dict) else None
     return "healthy" if isinstance(status, int) and _is_among(status, statuses) else f"unhealthy: status {status}"
 

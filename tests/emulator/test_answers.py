@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from emulator.containers import Outcome
+from emulator.gateway.payload_v2_response import http_api
 from tests.emulator.harness import Answer, Emulator
 
 SERVER_ERROR = {"message": "Internal Server Error"}
@@ -84,6 +86,14 @@ def test_every_byte_survives_both_ways(emulator: Emulator) -> None:
 )
 def test_a_malformed_answer_is_a_server_error(emulator: Emulator, value: Any) -> None:
     assert_server_error(emulator.post("/answer", value))
+
+
+@pytest.mark.parametrize("answered", [b"[" * 100_000 + b"]" * 100_000, b"\xff", b"{"])
+def test_an_answer_that_cannot_be_read_is_a_server_error(answered: bytes) -> None:
+    response = http_api(Outcome(answered))
+    assert response.status == 500
+    assert response.note.startswith("malformed answer: ")
+    assert Outcome(answered).value == answered.decode(errors="replace")
 
 
 @pytest.mark.parametrize(

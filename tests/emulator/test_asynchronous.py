@@ -26,6 +26,7 @@ functions:
   sink: {handler: app.sink}
   loop: {handler: app.loop, destinations: {onSuccess: loop}}
   away: {handler: app.sink, destinations: {onSuccess: {type: sqs, arn: "arn:aws:sqs:eu-west-1:1:q"}, onFailure: gone}}
+  deep: {handler: app.deep, destinations: {onSuccess: sink}}
 """
 APP = """
 import json, os, pathlib, time
@@ -49,6 +50,12 @@ def never(event, context):
 
 def sink(event, context):
     note("sink", json.dumps(event))
+
+def deep(event, context):
+    answer = []
+    for _ in range(980):
+        answer = [answer]
+    return answer
 
 def loop(event, context):
     note("loop", "again")
@@ -106,6 +113,15 @@ def test_what_fails_to_the_end_goes_to_the_destination_of_failures(
     assert (context["condition"], context["approximateInvokeCount"]) == ("RetriesExhausted", count)
     assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
     assert ("Task timed out" if hang else "never") in record["responsePayload"]["errorMessage"]
+
+
+def test_an_answer_that_is_nested_deeply_reaches_the_destination(later: Path) -> None:
+    with running(later) as started:
+        send(started, "deep", {})
+        eventually(lambda: lines(later / "sink"))
+    (record,) = map(json.loads, lines(later / "sink"))
+    assert str(record["responsePayload"]).startswith("[[[")
+    assert "Traceback" not in started.output()
 
 
 def test_two_more_attempts_are_the_default(later: Path) -> None:
