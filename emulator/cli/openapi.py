@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest import route_paths
+from emulator.manifest.events import route_paths
+from emulator.manifest.events.routes import METHODS
 from emulator.manifest.model import Manifest, Route
-from emulator.manifest.routes import METHODS
 
 
 def document(manifest: Manifest) -> dict[str, Any]:

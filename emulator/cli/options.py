@@ -18,9 +18,9 @@ from emulator.containers.inline import InlineContainers
 from emulator.containers.ric import RuntimeClient
 from emulator.containers.worker import Worker
 from emulator.containers.workers import Settings, WorkerContainers
-from emulator.manifest.document import ManifestError
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
+from emulator.manifest.yaml.document import ManifestError
 from emulator.service.console import visible
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from emulator.manifest.files import Stamp, stamp
+from emulator.manifest.yaml.files import Stamp, stamp
 
 INTERVAL = 0.02
 """Seconds for which the answer "unchanged" is kept: a busy gateway does not look at the files at every request."""

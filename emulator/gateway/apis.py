@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from emulator.containers import Outcome
 from emulator.gateway import cors, payload_v1_event, payload_v1_response, payload_v2_event, payload_v2_response
+from emulator.gateway.authorization.verdicts import Caller
 from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match, Router
-from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import Manifest, Route
 
 

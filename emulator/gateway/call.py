@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.gateway import payload_v1_event, payload_v2_event
+from emulator.gateway.authorization.verdicts import Event
 from emulator.gateway.request import Request
-from emulator.gateway.verdicts import Event
 from emulator.manifest.model import Route
 
 

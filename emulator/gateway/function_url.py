@@ -7,11 +7,11 @@ from typing import Any
 
 from emulator.containers import Fault, Outcome
 from emulator.gateway import cors, payload_v2_event, payload_v2_response
+from emulator.gateway.authorization.verdicts import Caller
 from emulator.gateway.function_result import error_summary
 from emulator.gateway.request import Head, Request
 from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match
-from emulator.gateway.verdicts import Caller
 from emulator.manifest.model import FunctionUrl, Route
 
 

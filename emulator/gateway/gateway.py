@@ -16,22 +16,22 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.gateway import authorizers, callers
-from emulator.gateway.alb import AlbApi
 from emulator.gateway.apis import Api, HttpApi
-from emulator.gateway.authorizers import Authorizer
+from emulator.gateway.authorization import authorizers, callers
+from emulator.gateway.authorization.authorizers import Authorizer
+from emulator.gateway.authorization.verdicts import Caller, Event
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
+from emulator.gateway.load_balancer.alb import AlbApi
 from emulator.gateway.request import HEADER_LIMIT, Head, Request, head_size
 from emulator.gateway.response import Response, error_response
-from emulator.gateway.rest_api import RestApi
+from emulator.gateway.rest.rest_api import RestApi
 from emulator.gateway.routing import Match
-from emulator.gateway.verdicts import Caller, Event
 from emulator.manifest import addresses
 from emulator.manifest.addresses import Address
-from emulator.manifest.document import ManifestError
 from emulator.manifest.model import Manifest, Route
+from emulator.manifest.yaml.document import ManifestError
 from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.service import ids
 from emulator.service.project import Project

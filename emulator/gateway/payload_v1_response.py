@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.containers import Fault, Outcome
-from emulator.gateway import payload_v2_response, rest_errors
+from emulator.gateway import payload_v2_response
 from emulator.gateway.function_result import (
     TEXT_TYPE,
     MalformedError,
@@ -19,6 +19,7 @@ from emulator.gateway.function_result import (
     value_of,
 )
 from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
+from emulator.gateway.rest import rest_errors
 
 _KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 

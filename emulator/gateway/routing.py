@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from emulator.manifest import route_paths
+from emulator.manifest.events import route_paths
 from emulator.manifest.model import Route
 
 Match = tuple[Route, dict[str, str]]

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.manifest import scalars
 from emulator.manifest.section import Section, shown
+from emulator.manifest.yaml import scalars
 
 TOTAL_LIMIT = 4096
 """Bytes that Lambda allows for all names and values of one function."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest.document import Where
-from emulator.manifest.resolver import Resolver
+from emulator.manifest.variables.resolver import Resolver
+from emulator.manifest.yaml.document import Where
 
 
 def join(resolver: Resolver) -> None:

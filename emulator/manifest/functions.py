@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emulator.manifest import destinations, environment, known_keys, log_settings, scalars
-from emulator.manifest.document import Where
+from emulator.manifest import environment, known_keys, log_settings
+from emulator.manifest.events import destinations
 from emulator.manifest.layers import Layers
 from emulator.manifest.model import Function
-from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section, shown
+from emulator.manifest.variables.resolver import Resolver
+from emulator.manifest.yaml import scalars
+from emulator.manifest.yaml.document import Where
 
 DEFAULT_TIMEOUT = 6
 DEFAULT_MEMORY = 1024

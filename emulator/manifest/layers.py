@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.manifest.logical_ids import logical_id
-from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section, shown
+from emulator.manifest.variables.resolver import Resolver
 
 LAYER = "LambdaLayer"
 PLUGIN = "PythonRequirements"

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.manifest import dotenv_files, function_lists, known_keys, plugins, rest_settings, yaml_reader
-from emulator.manifest.document import ManifestError, Where
-from emulator.manifest.files import Stamp
+from emulator.manifest import function_lists, known_keys, plugins
+from emulator.manifest.events import rest_settings
+from emulator.manifest.events.triggers import Triggers
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Manifest
-from emulator.manifest.resolver import Resolver
 from emulator.manifest.section import Section, lookup
-from emulator.manifest.triggers import Triggers
-from emulator.manifest.variables import Variables
+from emulator.manifest.variables import dotenv_files
+from emulator.manifest.variables.resolver import Resolver
+from emulator.manifest.variables.variables import Variables
+from emulator.manifest.yaml import yaml_reader
+from emulator.manifest.yaml.document import ManifestError, Where
+from emulator.manifest.yaml.files import Stamp
 
 
 @dataclass(frozen=True, slots=True)

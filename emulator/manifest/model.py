@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.manifest.account import ACCOUNT_ID, arn
-from emulator.manifest.alb_model import AlbRule
-from emulator.manifest.files import Stamp
-from emulator.manifest.inputs import Input
-from emulator.manifest.rest_model import RestMethod, RestSettings
+from emulator.manifest.events.alb_model import AlbRule
+from emulator.manifest.events.inputs import Input
+from emulator.manifest.events.rest_model import RestMethod, RestSettings
+from emulator.manifest.yaml.files import Stamp
 
 ApiKind = Literal["httpApi", "http", "url", "alb"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.manifest.document import ManifestError, Place, Where
-from emulator.manifest.placeholder import Placeholder
-from emulator.manifest.resolver import MISSING, Resolver
+from emulator.manifest.variables.placeholder import Placeholder
+from emulator.manifest.variables.resolver import MISSING, Resolver
+from emulator.manifest.yaml.document import ManifestError, Place, Where
 
 
 class Section:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.gateway.bodies import ClientGoneError
 from emulator.gateway.gateway import Gateway
-from emulator.manifest.document import ManifestError
+from emulator.manifest.yaml.document import ManifestError
 from emulator.server import invoke_api, management
 from emulator.server.access import Access
 from emulator.server.invoke_api import InvokeApi, ServiceError

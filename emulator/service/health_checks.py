@@ -7,7 +7,7 @@ import json
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.manifest.alb_model import AlbHealthCheck, AlbRule
+from emulator.manifest.events.alb_model import AlbHealthCheck, AlbRule
 from emulator.manifest.model import Manifest
 from emulator.service.console import Console
 from emulator.service.functions import Functions

@@ -13,8 +13,8 @@ from typing import Any
 
 from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
-from emulator.manifest import cron
 from emulator.manifest.account import ACCOUNT_ID, arn
+from emulator.manifest.events import cron
 from emulator.manifest.model import Manifest, Schedule
 from emulator.service import ids
 from emulator.service.asynchronous import Asynchronous

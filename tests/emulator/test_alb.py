@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from emulator.gateway import alb_conditions
+from emulator.gateway.load_balancer import alb_conditions
 from emulator.gateway.request import Head
-from emulator.manifest.alb_model import AlbConditions
-from emulator.manifest.document import ManifestError
+from emulator.manifest.events.alb_model import AlbConditions
 from emulator.manifest.loader import load
+from emulator.manifest.yaml.document import ManifestError
 from tests.emulator.harness import Answer, Emulator, running, write_service
 
 ARN = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/school/50dc6c495c0c9188/f2f7dc8efc522ab2"

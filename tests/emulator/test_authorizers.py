@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from emulator.gateway import expiring_cache
-from emulator.gateway.expiring_cache import ExpiringCache
+from emulator.gateway.authorization import expiring_cache
+from emulator.gateway.authorization.expiring_cache import ExpiringCache
 from tests.emulator.harness import ROOT, Emulator, running, write_service
 from tests.emulator.issuer import publishing
 

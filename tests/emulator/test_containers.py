@@ -19,7 +19,7 @@ from emulator.containers.process import Process
 from emulator.containers.tasks import Tasks, repeat
 from emulator.containers.worker import Worker
 from emulator.containers.workers import Settings, WorkerContainers
-from emulator.manifest import cron
+from emulator.manifest.events import cron
 from emulator.manifest.loader import load
 from emulator.manifest.model import Manifest
 from emulator.service.asynchronous import Asynchronous

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.manifest import scalars
-from emulator.manifest.document import ManifestError
 from emulator.manifest.loader import load
 from emulator.manifest.model import IamAuthorizer, Manifest, UnavailableAuthorizer
+from emulator.manifest.yaml import scalars
+from emulator.manifest.yaml.document import ManifestError
 
 ONE = "functions: {one: {handler: app.one}}\n"
 

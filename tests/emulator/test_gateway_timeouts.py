@@ -12,7 +12,7 @@ import pytest
 from emulator.containers import Invocation, Outcome
 from emulator.gateway.apis import HttpApi
 from emulator.gateway.gateway import Gateway
-from emulator.gateway.rest_api import RestApi
+from emulator.gateway.rest.rest_api import RestApi
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Function, Manifest
 from emulator.service.console import Console

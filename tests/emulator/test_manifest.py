@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.manifest.document import ManifestError
 from emulator.manifest.loader import load
 from emulator.manifest.model import JwtAuthorizer, Manifest, RequestAuthorizer
+from emulator.manifest.yaml.document import ManifestError
 from tests.emulator.harness import ROOT
 
 HEAD = "service: s\nprovider: {name: aws}\n"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.manifest.document import ManifestError
-from emulator.manifest.limits import MAX_BYTES
 from emulator.manifest.loader import load
+from emulator.manifest.yaml.document import ManifestError
+from emulator.manifest.yaml.limits import MAX_BYTES
 
 GOOD = "service: s\nprovider: {name: aws}\nfunctions: {one: {handler: app.one}}\n"
 HEAD = "service: s\nfunctions: {one: {handler: app.one}}\nprovider: {tags: {X: '${self:custom.x}'}}\n"

@@ -11,10 +11,11 @@ import pytest
 from emulator.containers import Invocation, Outcome, watch
 from emulator.containers.watch import Watch
 from emulator.gateway.gateway import Gateway
-from emulator.manifest import cron, files
-from emulator.manifest.document import ManifestError
+from emulator.manifest.events import cron
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Function, Manifest
+from emulator.manifest.yaml import files
+from emulator.manifest.yaml.document import ManifestError
 from emulator.server.app import Application
 from emulator.service.console import Console
 from emulator.service.functions import Functions

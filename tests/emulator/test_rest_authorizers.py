@@ -12,9 +12,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from emulator.manifest.document import ManifestError
 from emulator.manifest.loader import load
 from emulator.manifest.model import Authorizer, RestAuthorizer, UnavailableAuthorizer
+from emulator.manifest.yaml.document import ManifestError
 from tests.emulator.harness import Answer, Emulator, running, write_service
 from tests.emulator.issuer import publishing
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from emulator.manifest import loader
-from emulator.manifest.document import ManifestError
 from emulator.manifest.model import Manifest
+from emulator.manifest.yaml.document import ManifestError
 from tests.emulator.harness import Answer, Emulator, running, write_service
 
 MANIFEST = """

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from emulator.manifest import cron, inputs
-from emulator.manifest.document import ManifestError
+from emulator.manifest.events import cron, inputs
 from emulator.manifest.loader import load
+from emulator.manifest.yaml.document import ManifestError
 from tests.emulator.harness import running, write_service
 
 MANIFEST = """
@@ -214,7 +214,8 @@ def test_schedules_are_listed_and_run_on_demand(folder: Path) -> None:
 def test_a_schedule_runs_by_itself(folder: Path) -> None:
     # A second's fraction stands for the minute: the expression's period is patched where the emulator starts.
     (folder.parent / "patch").mkdir()
-    patch = "import emulator.manifest.cron as c, datetime as d\nc.parse = lambda e: c.Rate(d.timedelta(seconds=0.3))\n"
+    clock = "c.parse = lambda e: c.Rate(d.timedelta(seconds=0.3))"
+    patch = f"import emulator.manifest.events.cron as c, datetime as d\n{clock}\n"
     (folder.parent / "patch" / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, '.')\n{patch}")
     write_service(folder, MANIFEST, app=APP)
     with running(folder, env={"PYTHONPATH": str(folder.parent / "patch")}) as started:

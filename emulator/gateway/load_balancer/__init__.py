@@ -1,0 +1,1 @@
+"""Application Load Balancers: rules, events and answers."""
