@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from emulator.manifest.model import Function, Manifest
+from emulator.manifest.yaml.limits import MAX_BYTES
 
 FROM_THE_HOST = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Some Pythons do not start without these; Lambda sets the first two as well."""
@@ -35,9 +36,13 @@ class EnvFileError(Exception):
 def read(path: Path) -> dict[str, str]:
     """A file of NAME=VALUE lines; quotes around a value, `export` before a name and # comments are understood."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as file:  # also a pipe, such as <(command)
+            content = file.read(MAX_BYTES + 1)
+        lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EnvFileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    if len(content) > MAX_BYTES:
+        raise EnvFileError(f"{path}: is larger than {MAX_BYTES:,} bytes")
     values = {}
     for number, line in enumerate(lines, 1):
         text = line.strip().removeprefix("export ").strip()

@@ -29,6 +29,8 @@ AUDIENCE = "emulator"
 LIFETIME = 8 * 3600
 """Seconds that a token is valid, unless it asks for another time."""
 
+_MAX_KEY_BYTES = 65_536
+
 
 class KeyFileError(Exception):
     """The file of the private key cannot be used; the text says why."""
@@ -99,7 +101,8 @@ def _kept_key(file: Path) -> rsa.RSAPrivateKey:
     """The key in the file, which is made where it is missing and readable by its owner alone."""
     try:
         if file.exists():
-            key = serialization.load_pem_private_key(file.read_bytes(), None)
+            with file.open("rb") as kept:
+                key = serialization.load_pem_private_key(kept.read(_MAX_KEY_BYTES), None)
         else:
             key = _new_key()
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:

@@ -249,3 +249,11 @@ def test_a_key_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "emulator", "--port", "0", "--identity-key", str(key)]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (printed.returncode, printed.stderr) == (1, f"error: {key}: not a private key in PEM\n")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("option", ["--env-file", "--identity-key"])
+def test_a_file_without_an_end_is_refused_at_the_start(option: str) -> None:
+    command = [sys.executable, "-m", "emulator", "--port", "0", option, "/dev/zero"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (printed.returncode, printed.stderr.startswith("error: /dev/zero: ")) == (1, True)

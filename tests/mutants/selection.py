@@ -29,7 +29,9 @@ TESTS = {
     "emulator/gateway/load_balancer/alb_event": "tests/emulator/test_alb.py",
     "emulator/gateway/rest/api_keys": "tests/emulator/test_rest_methods.py",
     "emulator/gateway/authorization/authorizers": "tests/emulator/test_authorizers.py",
-    "emulator/gateway/authorization/claim_texts": "tests/emulator/test_authorizers.py tests/emulator/test_rest_authorizers.py",
+    "emulator/gateway/authorization/claim_texts": (
+        "tests/emulator/test_authorizers.py tests/emulator/test_rest_authorizers.py"
+    ),
     "emulator/gateway/authorization/cognito_authorizer": "tests/emulator/test_rest_authorizers.py",
     "emulator/gateway/cors": "tests/emulator/test_gateway.py",
     "emulator/gateway/authorization/jwt_authorizer": "tests/emulator/test_authorizers.py",
