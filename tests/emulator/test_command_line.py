@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -161,7 +162,8 @@ def test_a_python_is_found_from_the_callers_folder(folder: Path, tmp_path: Path)
     ("redirection", "reason"), [(">/dev/full", "cannot be written: No space"), (">&-", "is closed")]
 )
 def test_an_output_that_takes_nothing_is_an_error(folder: Path, command: str, redirection: str, reason: str) -> None:
-    line = f"exec {sys.executable} -m emulator {command} --manifest {small(folder)} {redirection}"
+    arguments = [sys.executable, "-m", "emulator", *command.split(), "--manifest", small(folder)]
+    line = f"exec {shlex.join(arguments)} {redirection}"
     told = subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert told.stderr.splitlines()[-1].startswith(f"error: standard output {reason}")

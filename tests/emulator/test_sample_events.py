@@ -8,8 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.parser import models
-from pydantic import BaseModel
 
 from tests.emulator.harness import ROOT, write_service
 from tests.emulator.test_command_line import run
@@ -41,14 +39,21 @@ def fails(event, context):
 def strange(event, context):
     return {"batchItemFailures": [{"itemIdentifier": ""}]}
 """
-MODELS: dict[str, type[BaseModel]] = {
-    "sqs": models.SqsModel,
-    "sns": models.SnsModel,
-    "s3": models.S3Model,
-    "dynamodb": models.DynamoDBStreamModel,
-    "kinesis": models.KinesisDataStreamModel,
-    "eventBridge": models.EventBridgeModel,
+MODELS = {
+    "sqs": "SqsModel",
+    "sns": "SnsModel",
+    "s3": "S3Model",
+    "dynamodb": "DynamoDBStreamModel",
+    "kinesis": "KinesisDataStreamModel",
+    "eventBridge": "EventBridgeModel",
 }
+VALIDATE = """
+import sys
+from aws_lambda_powertools.utilities.parser import models
+
+getattr(models, sys.argv[1]).model_validate_json(sys.stdin.read())
+"""
+"""In a process of its own: these models are built when they are first used, and a frozen clock breaks that."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,9 @@ def piped(manifest: str, name: str, *arguments: str) -> subprocess.CompletedProc
 @pytest.mark.parametrize("kind", MODELS)
 def test_an_event_has_the_form_that_others_expect_of_it(kind: str) -> None:
     event = made(kind, "--body", '{"id": "ann", "points": 3}', "--name", "lessons", "--region", "eu-west-1")
-    MODELS[kind].model_validate(event)
+    check = [sys.executable, "-c", VALIDATE, MODELS[kind]]
+    checked = subprocess.run(check, input=json.dumps(event), capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
     assert "lessons" in json.dumps(event)
     assert "eu-west-1" in json.dumps(event)
 
