@@ -69,12 +69,7 @@ WITH head AS (
 SELECT * FROM ended
 """
 
-_APPEND = """
-WITH head AS (
-  UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
-  WHERE session_id = %(session_id)s AND status = 'active'
-  RETURNING sequence, timestamp
-)
+_INSERT_MESSAGE = """
 INSERT INTO messages (session_id, sequence, id, type, context, from_user, to_user, timestamp, content)
 SELECT %(session_id)s::uuid, sequence, %(id)s::uuid, %(type)s, %(context)s, %(from_user)s, %(to_user)s, timestamp,
   %(content)s
@@ -82,30 +77,33 @@ FROM head
 RETURNING timestamp
 """
 
-# The head is locked first, so a message that is one too many leaves no gap in the sequence.
-_COUNT_AND_APPEND = """
+_APPEND = f"""
 WITH head AS (
+  UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
+  WHERE session_id = %(session_id)s AND status = 'active'
+  RETURNING sequence, timestamp
+)
+{_INSERT_MESSAGE}"""
+
+# The head is locked first, so a message that is one too many leaves no gap in the sequence.
+_COUNT_AND_APPEND = f"""
+WITH locked AS (
   SELECT session_id FROM session_heads WHERE session_id = %(session_id)s AND status = 'active' FOR UPDATE
 ), counted AS (
   INSERT INTO message_rates AS rate (user_id, window_start, sent)
-  SELECT %(from_user)s, %(now)s::timestamptz, 1 FROM head
+  SELECT %(from_user)s, %(now)s::timestamptz, 1 FROM locked
   ON CONFLICT (user_id) DO UPDATE SET
     sent = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s THEN rate.sent + 1 ELSE 1 END,
     window_start = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s
       THEN rate.window_start ELSE excluded.window_start END
   WHERE rate.sent < %(limit)s OR NOT (rate.window_start > %(oldest)s AND rate.window_start <= %(now)s)
   RETURNING sent
-), moved AS (
+), head AS (
   UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
   FROM counted WHERE session_id = %(session_id)s AND status = 'active'
   RETURNING sequence, timestamp
 )
-INSERT INTO messages (session_id, sequence, id, type, context, from_user, to_user, timestamp, content)
-SELECT %(session_id)s::uuid, sequence, %(id)s::uuid, %(type)s, %(context)s, %(from_user)s, %(to_user)s, timestamp,
-  %(content)s
-FROM moved
-RETURNING timestamp
-"""
+{_INSERT_MESSAGE}"""
 
 _LOCK = "SELECT status, timestamp FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
