@@ -1,5 +1,6 @@
 """An error of a command is one line, which names the setting and contains no password."""
 
+import shlex
 import socket
 import subprocess
 import sys
@@ -122,7 +123,7 @@ def test_a_folder_that_does_not_exist(tmp_path: Path, name: str) -> None:
     ("redirection", "reason"), [(">/dev/full", "cannot be written: No space"), (">&-", "is closed")]
 )
 def test_an_output_that_takes_nothing(database: Path, redirection: str, reason: str) -> None:
-    command = ["/bin/sh", "-c", f"exec {sys.executable} -m shared.migrate status {redirection}"]
+    command = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m shared.migrate status {redirection}"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert ran.stderr.startswith(f"error: standard output {reason}")
