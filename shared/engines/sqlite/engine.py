@@ -63,6 +63,7 @@ class SqliteEngine:
         self._busy_timeout_ms = settings.busy_timeout_ms
         self._connections = Connections(self.path, pragmas, settings.busy_timeout_ms)
         self._lock: ProcessLock | None = None
+        self._was_read_only = False  # when the lock was last opened
         self._log_pages = 0
         self._next_checkpoint = _CHECKPOINT_PAGES
         self._closing = threading.Lock()
@@ -276,8 +277,23 @@ class SqliteEngine:
     def _process_lock(self) -> ProcessLock:
         self._check_open()
         if self._lock is None:
-            self._lock = open_lock(self.path)
+            self._lock = self._open_lock()
         return self._lock
+
+    def _open_lock(self) -> ProcessLock:
+        """The lock. Connections that were opened while it could not be written are closed: with them in the process
+        SQLite would go on reading only.
+        """
+        try:
+            lock = open_lock(self.path)
+        except errors.DatabaseReadOnlyError:
+            self._was_read_only = True
+            raise
+        if self._was_read_only:
+            self._was_read_only = False
+            self._connections.drop_writer()
+            self._connections.close_readers()
+        return lock
 
     def _log_grew(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._log_pages = pages
