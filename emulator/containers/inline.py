@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from emulator.containers import Fault, Invocation, Outcome, debugging, environment, exited, throttled, timed_out
 from emulator.containers.capture import Buffers
@@ -71,12 +71,23 @@ class InlineContainers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
                 loop.call_soon_threadsafe(_settle, future, outcome)
 
+        timer = loop.call_later(function.timeout, lambda: end_at_limit())
+
+        def end_at_limit() -> None:
+            nonlocal timer
+            if debugging.attached() or self._prompt.stopped(thread):
+                timer = loop.call_later(DEBUGGING_SECONDS, end_at_limit)
+            elif thread:
+                self._threads.give_up()
+                _settle(future, timed_out(function, invocation.request_id))
+            else:
+                _settle(future, throttled(function))
+
         self._threads.submit(job)
-        limit = asyncio.ensure_future(self._limit(future, function, invocation.request_id, lambda: thread))
         try:
             return await future
         finally:
-            limit.cancel()
+            timer.cancel()
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
@@ -103,22 +114,6 @@ class InlineContainers:
         wanted |= self._extra
         self._replaced = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
-
-    async def _limit(
-        self,
-        future: asyncio.Future[Outcome],
-        function: Function,
-        request_id: str,
-        thread: Callable[[], int],
-    ) -> None:
-        await asyncio.sleep(function.timeout)
-        while debugging.attached() or self._prompt.stopped(thread()):
-            await asyncio.sleep(DEBUGGING_SECONDS)
-        if thread():
-            self._threads.give_up()
-            _settle(future, timed_out(function, request_id))
-        else:
-            _settle(future, throttled(function))
 
     def _run(self, function: Function, invocation: Invocation) -> Outcome:
         self._printed.open()

@@ -21,7 +21,7 @@ _TRACE_ID = re.compile(rb"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(?:;[A-Za-z]+=[A-Za-z0-
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """What is known of a request before its body."""
 
