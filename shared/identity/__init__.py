@@ -52,8 +52,8 @@ class Identity:
 
     def _known_caller(self, event: Event) -> Caller | None:
         context = event["requestContext"]
-        authorizer = context.get("authorizer") if isinstance(context, Mapping) else None
-        if not isinstance(authorizer, Mapping):
+        authorizer = context.get("authorizer") if isinstance(context, dict) else None
+        if not isinstance(authorizer, dict):
             return None
         claims = _verified_claims(authorizer)
         return _context_caller(authorizer) if claims is None else self._mapping.caller(claims)
@@ -62,14 +62,14 @@ class Identity:
 def _verified_claims(authorizer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The claims that a JWT authorizer (HTTP API) or a user pool authorizer (REST API) verified."""
     token = authorizer.get("jwt")
-    claims = token.get("claims") if isinstance(token, Mapping) else authorizer.get("claims")
-    return claims if isinstance(claims, Mapping) else None
+    claims = token.get("claims") if isinstance(token, dict) else authorizer.get("claims")
+    return claims if isinstance(claims, dict) else None
 
 
 def _context_caller(authorizer: Mapping[str, Any]) -> Caller | None:
     """The caller in a Lambda authorizer's context: under `lambda`, or flat beside `principalId`."""
     context = authorizer.get("lambda", authorizer if "principalId" in authorizer else None)
-    if not isinstance(context, Mapping):
+    if not isinstance(context, dict):
         return None
     if context.get(UNAVAILABLE):
         raise IdentityUnavailableError
@@ -80,16 +80,20 @@ def _context_caller(authorizer: Mapping[str, Any]) -> Caller | None:
 
 
 def filled_in(fields: dict[str, T], known: tuple[str, ...], caller: Caller | None) -> dict[str, T]:
-    """A request's fields with those of the caller filled in where they are missing; `known` are the request's own.
+    """A request's fields, with those of the caller filled in where they are missing; `known` are the request's own.
 
     Raises `IdentityMismatchError` for a field that names somebody else, or another role.
     """
     if caller is None:
         return fields
-    own: dict[str, Any] = {name: caller.user_id for name in _USER_FIELDS if name in known}
-    if "role" in known:
-        own["role"] = caller.role
-    for name, value in own.items():
-        if fields.get(name, value) != value:
+    own: Any
+    for name in known:
+        if name in _USER_FIELDS:
+            own = caller.user_id
+        elif name == "role":
+            own = caller.role
+        else:
+            continue
+        if fields.setdefault(name, own) != own:
             raise IdentityMismatchError(f"{name}: is not the caller's")
-    return {**fields, **own}
+    return fields

@@ -5,6 +5,7 @@ always the same for the same issuer and claim. A role that is not known makes a 
 """
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -56,13 +57,14 @@ def user_name(claim: Any) -> str | None:
     return claim if isinstance(claim, str) and claim else None
 
 
+@functools.lru_cache(maxsize=1024)  # a warm environment sees the same people again and again
 def user_id(issuer: str, name: str) -> str:
     """A user's id in the service: the name itself where it is a user id, else `u-` and 43 characters of its hash.
 
     The hash is the unpadded base64url SHA-256 of the issuer, a line feed and the name. A name that already looks like
     such an id is hashed too, so that nobody can choose the id of somebody else.
     """
-    if is_user_id(name) and _HASHED.fullmatch(name) is None:
+    if is_user_id(name) and not (name.startswith("u-") and _HASHED.fullmatch(name)):
         return name
     digest = hashlib.sha256(f"{issuer}\n{name}".encode("utf-8", "surrogatepass")).digest()
     return "u-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
