@@ -80,7 +80,7 @@ def _context_caller(authorizer: Mapping[str, Any]) -> Caller | None:
 
 
 def filled_in(fields: dict[str, T], known: tuple[str, ...], caller: Caller | None) -> dict[str, T]:
-    """A request's fields, with those of the caller filled in where they are missing; `known` are the request's own.
+    """The same fields, with the caller's added where they are missing; `known` are the names that a request may have.
 
     Raises `IdentityMismatchError` for a field that names somebody else, or another role.
     """

@@ -281,8 +281,9 @@ class SqliteEngine:
         return self._lock
 
     def _open_lock(self) -> ProcessLock:
-        """The lock. Connections that were opened while it could not be written are closed: with them in the process
-        SQLite would go on reading only.
+        """Open the lock, and close the readers that were opened while the disk was read-only.
+
+        SQLite shares one view of the log among a process's connections: with theirs, a writer could not write.
         """
         try:
             lock = open_lock(self.path)
@@ -291,7 +292,6 @@ class SqliteEngine:
             raise
         if self._was_read_only:
             self._was_read_only = False
-            self._connections.drop_writer()
             self._connections.close_readers()
         return lock
 
