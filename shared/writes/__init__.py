@@ -17,6 +17,15 @@ RATE_WINDOW = timedelta(minutes=1)
 T = TypeVar("T")
 
 
+def rate_windows() -> tuple[str, str]:
+    """Between which two times, both excluded, a window began that counts now.
+
+    It may have begun a little later than now: of two processes that write at once, the one that commits second may have
+    read its clock first, and clocks of two machines differ.
+    """
+    return clock.ago(RATE_WINDOW), clock.ago(-RATE_WINDOW)
+
+
 def seconds_left(window_start: str) -> int:
     """How many seconds a user must wait whose window began then; at least 1."""
     return max(1, math.ceil(RATE_WINDOW.total_seconds() - clock.seconds_since(window_start)))

@@ -34,7 +34,7 @@ from shared.paging import PAGE_BYTES
 from shared.rows import json_text, message_of, session_of
 from shared.statements import Statements
 from shared.writer import Deferred
-from shared.writes import RATE_WINDOW, Change, seconds_left
+from shared.writes import Change, rate_windows, seconds_left
 
 _SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
 _DELETE_ONE_TIME_IN = 64  # writes with a key: if each one deleted, they would all wait for the same rows
@@ -85,6 +85,8 @@ WITH head AS (
 )
 {_INSERT_MESSAGE}"""
 
+_IN_WINDOW = "rate.window_start > %(oldest)s AND rate.window_start < %(newest)s"
+
 # The head is locked first, so a message that is one too many leaves no gap in the sequence.
 _COUNT_AND_APPEND = f"""
 WITH locked AS (
@@ -93,10 +95,9 @@ WITH locked AS (
   INSERT INTO message_rates AS rate (user_id, window_start, sent)
   SELECT %(from_user)s, %(now)s::timestamptz, 1 FROM locked
   ON CONFLICT (user_id) DO UPDATE SET
-    sent = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s THEN rate.sent + 1 ELSE 1 END,
-    window_start = CASE WHEN rate.window_start > %(oldest)s AND rate.window_start <= %(now)s
-      THEN rate.window_start ELSE excluded.window_start END
-  WHERE rate.sent < %(limit)s OR NOT (rate.window_start > %(oldest)s AND rate.window_start <= %(now)s)
+    sent = CASE WHEN {_IN_WINDOW} THEN rate.sent + 1 ELSE 1 END,
+    window_start = CASE WHEN {_IN_WINDOW} THEN rate.window_start ELSE excluded.window_start END
+  WHERE rate.sent < %(limit)s OR NOT ({_IN_WINDOW})
   RETURNING sent
 ), head AS (
   UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
@@ -246,13 +247,15 @@ class PostgresqlWrites:
         now: dict[str, object] = {**values, "now": clock.now()}
         if not self._message_limit:
             return _APPEND, now
-        return _COUNT_AND_APPEND, now | {"oldest": clock.ago(RATE_WINDOW), "limit": self._message_limit}
+        oldest, newest = rate_windows()
+        return _COUNT_AND_APPEND, now | {"oldest": oldest, "newest": newest, "limit": self._message_limit}
 
     def _refuse_beyond_limit(self, connection: Connection, user_id: str) -> None:
         """Raise `RateLimitedError` while a user's window lasts; called when a limit let no message pass."""
         if self._message_limit:
             for (start,) in connection.execute(self._sql.rate_window, (user_id,)).fetchall():
-                if start > clock.ago(RATE_WINDOW):
+                oldest, newest = rate_windows()
+                if oldest < start < newest:
                     raise RateLimitedError(self._message_limit, seconds_left(start))
 
     def keep_answer(self, connection: Connection, key: IdempotencyKey, answer: str, oldest: str) -> None:

@@ -20,7 +20,7 @@ from shared.models import (
 )
 from shared.rows import ended, json_text, message_of, message_row, session_of
 from shared.statements import P, Statements
-from shared.writes import RATE_WINDOW, Change, seconds_left
+from shared.writes import Change, rate_windows, seconds_left
 
 _ACTIVE = SQL("'active'")
 _ENDED = SQL("'ended'")
@@ -104,7 +104,7 @@ class SqliteWrites:
 
     def _count(self, connection: Connection, user_id: str) -> None:
         """Count one more message of a user. Raises `RateLimitedError`, and then nothing is written."""
-        row = (user_id, clock.now(), clock.ago(RATE_WINDOW), self._message_limit)
+        row = (user_id, clock.now(), *rate_windows(), self._message_limit)
         if not connection.execute(self._sql.count_message, row).fetchall():
             ((start,),) = connection.execute(self._sql.rate_window, (user_id,)).fetchall()
             raise RateLimitedError(self._message_limit, seconds_left(start))
@@ -188,8 +188,8 @@ class SqliteStatements(Statements):
 
     @cached_property
     def count_message(self) -> str:
-        """(user_id, now, a minute ago, limit) -> (sent,), or no row when the limit is reached"""
-        in_window = "(message_rates.window_start > ?3 AND message_rates.window_start <= ?2)"
+        """(user_id, now, oldest and newest start of a window, limit) -> (sent,), or no row when the limit is reached"""
+        in_window = "(message_rates.window_start > ?3 AND message_rates.window_start < ?4)"
         first = {
             MessageRateRow.user_id: SQL("?1"),
             MessageRateRow.window_start: SQL("?2"),
@@ -204,7 +204,7 @@ class SqliteStatements(Statements):
             .on_conflict(
                 conflict_target=(MessageRateRow.user_id,),
                 update=counted,
-                where=SQL(f"NOT {in_window} OR message_rates.sent < ?4"),
+                where=SQL(f"NOT {in_window} OR message_rates.sent < ?5"),
             )
             .returning(MessageRateRow.sent)
         )

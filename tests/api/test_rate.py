@@ -75,6 +75,14 @@ def test_a_clock_that_steps_back_locks_nobody_out(limit: None, freeze: Freeze) -
     assert send(room, 1) == [201]
 
 
+def test_a_container_whose_clock_is_a_little_behind_counts_the_same(limit: None, freeze: Freeze) -> None:
+    clock = freeze("2026-11-22 08:00:00")
+    room = open_classroom()
+    statuses = send(room, 2)
+    clock.move_to("2026-11-22 07:59:59.999999")
+    assert statuses + send(room, 2) == [201, 201, 201, 429]
+
+
 def test_users_are_counted_apart(limit: None, classroom: Classroom) -> None:
     assert send(classroom, 4) + send(classroom, 1, "bob") == [201, 201, 201, 429, 201]
 
