@@ -43,6 +43,7 @@ class DatabaseManager:
         self._engine = engine
         self._writer = writer
         self._sql, self._writes = writes_of(engine, message_limit)
+        self._checked: str | None = None  # the version of the schema that was compared with the models
 
     # --- sessions
 
@@ -137,9 +138,16 @@ class DatabaseManager:
     # --- the database itself
 
     def health_check(self) -> None:
-        """Raise a `DatabaseError` when the tables differ from the models or the database cannot be written."""
-        if difference := schema.difference(self._engine):
-            raise DatabaseSchemaError("schema mismatch: " + difference.replace("\n", ", "))
+        """Raise a `DatabaseError` when the tables differ from the models or the database cannot be written.
+
+        On PostgreSQL the tables are compared only when they have changed since they matched: a comparison takes some
+        twenty round trips.
+        """
+        version = self._engine.schema_version()
+        if version is None or version != self._checked:
+            if difference := schema.difference(self._engine):
+                raise DatabaseSchemaError("schema mismatch: " + difference.replace("\n", ", "))
+            self._checked = version
         probe = self._writes.probe()
         self._writer.write(probe.run, atomic=probe.atomic, timeout=_PROBE_TIMEOUT)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from shared import clock, environment
-from shared.errors import ConfigurationError, DatabaseError
+from shared.errors import ConfigurationError, DatabaseError, InvalidRequestError
 
 HEALTHY: Final = "healthy"
 UNHEALTHY: Final = "unhealthy"
@@ -24,6 +24,13 @@ class Report(msgspec.Struct):
     database_status: str
     cache: dict[str, int]
     writer: dict[str, Any]
+
+
+def is_shallow(depth: str) -> bool:
+    """Whether only the process is to answer (`live`), not the database too (`full`). Raises `InvalidRequestError`."""
+    if depth not in ("full", "live"):
+        raise InvalidRequestError("depth: must be full or live")
+    return depth == "live"
 
 
 def check() -> Report:

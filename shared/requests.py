@@ -49,6 +49,12 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """A route without query parameters."""
 
 
+class CheckHealth(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of `GET /health`."""
+
+    depth: str = "full"
+
+
 class ListSessions(msgspec.Struct, forbid_unknown_fields=True):
     """The query of `GET /api/sessions`."""
 

@@ -60,6 +60,9 @@ class Engine(Protocol):
     def exists(self) -> bool:
         """Whether the database was created already."""
 
+    def schema_version(self) -> str | None:
+        """A text that changes with every change of a table or an index; None where comparing them all is as cheap."""
+
     def exclusive(self, deadline: float) -> AbstractContextManager[None]:
         """Keep the migrations of other processes from running at the same time."""
 

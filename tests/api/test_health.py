@@ -112,6 +112,22 @@ def test_an_unhealthy_service_has_the_same_fields(database: Path) -> None:
     assert call("health").body.keys() == healthy
 
 
+def test_a_live_check_asks_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SWITCHBOARD_DATABASE_URL", f"sqlite:///{tmp_path / 'nowhere' / 'classroom.db'}")
+    answer = call("health", query={"depth": "live"})
+    assert (answer.status, answer.body) == (200, {"status": "healthy"})
+
+
+def test_a_full_check_is_what_is_made_without_a_depth() -> None:
+    assert call("health", query={"depth": "full"}).body.keys() == call("health").body.keys()
+
+
+@pytest.mark.parametrize("depth", ["", "deep", "LIVE"])
+def test_an_unknown_depth_is_refused(depth: str) -> None:
+    answer = call("health", query={"depth": depth})
+    assert (answer.refusal, answer.detail) == ((400, "invalid_request"), "depth: must be full or live")
+
+
 def test_a_schema_that_does_not_match_is_told_without_sql(database: Path, classroom: Classroom) -> None:
     run_sql(database, "DROP TABLE messages")
     answer = call("health")

@@ -455,6 +455,31 @@ def test_a_single_write_is_one_statement(postgres: Storage, manager: DatabaseMan
         assert not [line for line in messages if '"BEGIN' in line or '"COMMIT' in line]
 
 
+def test_a_warm_health_check_takes_two_round_trips(postgres: Storage, manager: DatabaseManager, tmp_path: Path) -> None:
+    engine = cast(PostgresqlEngine, manager._engine)
+    manager.health_check()
+    with wire(engine, tmp_path / "trace") as messages:
+        manager.health_check()
+    assert round_trips(messages) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE messages RENAME COLUMN content TO body",
+        "DROP INDEX messages_id",
+        "DROP INDEX messages_id; CREATE INDEX messages_id ON messages (session_id, id)",
+        "DROP TABLE enrollments; CREATE TABLE enrollments (student_id text)",
+    ],
+)
+def test_a_warm_health_check_notices_a_changed_table(postgres: Storage, manager: DatabaseManager, change: str) -> None:
+    manager.health_check()
+    for statement in change.split("; "):
+        postgres.run(statement)
+    with pytest.raises(errors.DatabaseSchemaError):
+        manager.health_check()
+
+
 def test_a_batch_is_one_transaction_and_one_round_trip(
     postgres: Storage, manager: DatabaseManager, threads: ThreadPoolExecutor, tmp_path: Path
 ) -> None:

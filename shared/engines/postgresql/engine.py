@@ -29,6 +29,19 @@ _MIGRATION_LOCK = 0x73776974  # the number of an advisory lock; no other program
 _GRACE = 1.0  # seconds after a deadline, in which the server can still report that its own time limit was reached
 _INSPECTION_TIMEOUT = 5.0  # seconds for reading which tables there are
 
+# Every column and every index, with the oid of its table or index: one that is made again has another.
+_SCHEMA_VERSION = """
+SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
+  SELECT concat_ws(' ', c.oid, c.relname, a.attnum, a.attname, a.atttypid, a.attnotnull) AS line
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
+  UNION ALL
+  SELECT concat_ws(' ', c.oid, c.relname, i.indisvalid, pg_get_indexdef(c.oid))
+  FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+  WHERE c.relnamespace = current_schema()::regnamespace
+) AS catalogue
+"""
+
 
 class PostgresqlEngine:
     """One database on a server. Any thread may call its methods; from `begin` to `release` only one at a time."""
@@ -48,6 +61,11 @@ class PostgresqlEngine:
     def exists(self) -> bool:
         """True: the database is created by the administrator of the server."""
         return True
+
+    def schema_version(self) -> str | None:
+        """A checksum of the catalogue's rows about the tables and indexes, in one round trip."""
+        ((checksum,),) = self.fetch(_SCHEMA_VERSION)
+        return str(checksum)
 
     # --- reads
 
