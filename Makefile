@@ -17,6 +17,9 @@ IDENTITY_OPTIONS = $(if $(IDENTITY),--identity --param identity=issuer --param i
   --param audience=emulator --param origin=$(ISSUER))
 
 ZIP := .serverless/switchboard-sessions.zip
+# The Python version to package for: that of BIN where the functions can have it, else the one in serverless.yml. Lambda's
+# Python 3.11 runs on Amazon Linux 2, which is too old for the wheels of apsw.
+RUNTIME = $(shell "$(BIN)/python" -c 'import sys; v = sys.version_info; (3, 12) <= v < (3, 15) and print(f"3.{v.minor}")')
 PIP := "$(BIN)/python" -m pip --disable-pip-version-check install --quiet
 
 .PHONY: help run test test-without-linux lint types imports audit format bench proof mutants package clean
@@ -67,8 +70,9 @@ mutants: $(VENV)/mutants.stamp  ## Make one small change at a time in the code; 
 	@"$(BIN)/python" -m tests.mutants $(MUTANTS)
 
 # The zip keeps file modes, and Lambda reads the files as another user: so the umask lets everybody read them.
-package: node_modules/.wheels.stamp | $(MADE)  ## Build the zip for a deployment (STAGE=dev; needs npm)
-	@umask 022; PATH="$$(cd "$(BIN)" && pwd):$$PATH" node_modules/.bin/osls package --stage $(STAGE)
+package: node_modules/.wheels.stamp | $(MADE)  ## Build the zip for a deployment (STAGE=dev RUNTIME=3.13; needs npm)
+	@umask 022; PATH="$$(cd "$(BIN)" && pwd):$$PATH" \
+	  node_modules/.bin/osls package --stage $(STAGE) $(addprefix --param python=,$(RUNTIME))
 	@echo "$(ZIP): $$(($$(wc -c < $(ZIP)) / 1024)) KiB"
 
 clean:  ## Remove the virtual environment, node_modules and every cache, but no database

@@ -14,7 +14,7 @@ import sysconfig
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
@@ -32,7 +32,11 @@ NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "bench-
 LITTER = ("functions/__pycache__/end.cpython-313.pyc", "shared/migrations/notes.pyc", "functions/.env", "classroom.db")
 """Files that a real checkout may have, and that nobody wants deployed."""
 
-COMPILED = ".cpython-313-x86_64-linux-gnu.so"
+PYTHON = f"3.{sys.version_info.minor}" if (3, 12) <= sys.version_info < (3, 15) else "3.13"
+"""The Python version that is packaged for: see `RUNTIME` in the Makefile."""
+
+TAG = f"cpython-{PYTHON.replace('.', '')}"
+COMPILED = f".{TAG}-x86_64-linux-gnu.so"
 OWN = str(sysconfig.get_config_var("EXT_SUFFIX"))
 """How compiled libraries end: those for Lambda, those of this interpreter."""
 
@@ -62,6 +66,17 @@ class Package:
         """The files in the zip."""
         with zipfile.ZipFile(self.zip) as archive:
             return {entry.filename for entry in archive.infolist() if not entry.is_dir()}
+
+    @property
+    def files(self) -> set[str]:
+        """The files in the zip except for bytecode."""
+        return self.names - set(map(bytecode_of, self.names))
+
+
+def bytecode_of(module: str) -> str:
+    """The name in the zip of a module's bytecode."""
+    path = PurePosixPath(module)
+    return str(path.parent / "__pycache__" / f"{path.stem}.{TAG}.pyc")
 
 
 def make_package(folder: Path, **environ: str) -> str:
@@ -97,7 +112,7 @@ def _fresh(folder: Path) -> None:
 def manifest(package: Package, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """serverless.yml as the emulator understands it, with the stage and the environment of the package."""
     monkeypatch.delenv("SWITCHBOARD_DATABASE_URL")
-    return load(package.project / "serverless.yml", {"stage": "dev"})
+    return load(package.project / "serverless.yml", {"stage": "dev"}, {"python": PYTHON})
 
 
 @pytest.fixture(scope="package")
@@ -141,6 +156,20 @@ def unzipped(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path
         if not own.exists():
             shutil.copy(Path(sysconfig.get_path("platlib")) / own.relative_to(folder), own)
     return folder
+
+
+@pytest.fixture(scope="session")
+def runtime_python() -> str:
+    """The Python that made the bytecode: with it, the libraries in the zip run too."""
+    pyenv = {**os.environ, "PYENV_VERSION": PYTHON}
+    show = "import sys; print(sys.executable, sys.implementation.cache_tag)"
+    for name in (sys.executable, f"python{PYTHON}"):
+        if shutil.which(name):
+            shown = subprocess.run([name, "-c", show], env=pyenv, capture_output=True, text=True).stdout
+            path, _, tag = shown.partition(" ")
+            if tag.strip() == TAG:
+                return path
+    pytest.skip(f"Python {PYTHON} is missing: the zip has no bytecode")
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,15 @@ import pytest
 
 from emulator.manifest.model import Manifest
 from tests.conftest import session_body
-from tests.deploy.conftest import COMPILED, LITTER, OWN, ROOT, Package, Resources, make_package, of_type
+from tests.deploy.conftest import COMPILED, LITTER, OWN, PYTHON, ROOT, Package, Resources, make_package, of_type
 from tests.emulator.harness import running
 
 pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
 
-SIZE_LIMIT = 12_500_000
-"""Bytes of the zip: a cold start begins with fetching it."""
+SIZE_LIMIT = 14_500_000
+"""Bytes of the zip: a cold start begins with fetching it. 2,150,000 of them are bytecode."""
 
-UNZIPPED_LIMIT = 45_000_000
+UNZIPPED_LIMIT = 50_000_000
 DISTRIBUTIONS = (
     "apsw",
     "cffi",
@@ -60,7 +60,7 @@ def test_without_npm_it_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_all_of_functions_and_shared_is_in_the_zip(package: Package) -> None:
-    ours = {name for name in package.names if name.startswith(("functions/", "shared/"))}
+    ours = {name for name in package.files if name.startswith(("functions/", "shared/"))}
     written = {
         path.relative_to(package.project).as_posix()
         for top in ("functions", "shared")
@@ -72,7 +72,7 @@ def test_all_of_functions_and_shared_is_in_the_zip(package: Package) -> None:
 
 
 def test_the_rest_of_the_zip_are_the_requirements(package: Package) -> None:
-    theirs = {name for name in package.names if not name.startswith(("functions/", "shared/"))}
+    theirs = {name for name in package.files if not name.startswith(("functions/", "shared/"))}
     installed = {str(path) for name in DISTRIBUTIONS for path in metadata.files(name) or ()}
     assert {name.replace(COMPILED, OWN) for name in theirs} - installed == set()
     top = {f"_cffi_backend{COMPILED}", "peewee.py", "typing_extensions.py"}
@@ -80,7 +80,7 @@ def test_the_rest_of_the_zip_are_the_requirements(package: Package) -> None:
 
 
 def test_nothing_unwanted_is_in_the_zip(package: Package) -> None:
-    parts = {part for name in package.names for part in (name, *name.split("/"))}
+    parts = {part for name in package.files for part in (name, *name.split("/"))}
     assert {part for part in parts if part.endswith(UNWANTED_ENDS)} | (parts & UNWANTED_NAMES) == set()
 
 
@@ -90,7 +90,7 @@ def test_libraries_are_those_of_the_runtime(package: Package, manifest: Manifest
     assert {name for name in modules if not name.endswith((COMPILED, ".abi3.so"))} == set()
     packages = {"apsw", "cryptography", "msgspec", "psycopg_binary", f"_cffi_backend{COMPILED}"}
     assert {name.split("/")[0] for name in modules} == packages
-    assert {function.runtime for function in manifest.functions.values()} == {"python3.13"}
+    assert {function.runtime for function in manifest.functions.values()} == {f"python{PYTHON}"}
 
 
 def test_the_zip_is_small(package: Package) -> None:
