@@ -16,6 +16,7 @@ TESTS = {
     "shared/environment": "tests/unit/test_environment.py tests/api",
     "shared/health": "tests/api/test_health.py",
     "shared/identifiers": "tests/unit/test_values.py tests/api/test_list.py",
+    "shared/live/aws": "tests/unit/test_aws_platform.py tests/unit/test_signing.py",
     "shared/migrate": "tests/migrate",
     "shared/migrations": "tests/unit/test_schema.py tests/migrate",
     "shared/requests": "tests/api",
