@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import commands, events, options, output
+from emulator.cli import commands, events, options, output, requests
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -23,6 +23,7 @@ from emulator.cli.options import (
 )
 from emulator.containers.workers import Settings
 from emulator.manifest.loader import Source
+from emulator.service.request_book import RequestBook
 
 Host = Annotated[str, typer.Option(help="Address to listen on; from beyond this machine everybody could call.")]
 AllowHost = Annotated[
@@ -38,6 +39,8 @@ MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for 
 QueueSeconds = Annotated[float, typer.Option(min=0, help="How long a request waits for a free one, before 429.")]
 IdleSeconds = Annotated[float, typer.Option(min=0.1, help="After how long without a request a process ends.")]
 Prewarm = Annotated[int, typer.Option(min=0, help="Processes of each function to start before any request.")]
+KeepRequests = Annotated[int, typer.Option(min=0, help="How many of the latest requests are kept to be looked at.")]
+KeepMegabytes = Annotated[int, typer.Option(min=1, help="How much memory they may take, more or less.")]
 EnforceMemory = Annotated[bool, typer.Option("--enforce-memory", help="End a process that outgrows its memorySize.")]
 
 cli = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -63,6 +66,8 @@ def serve(
     idle_seconds: IdleSeconds = Settings.idle_seconds,
     prewarm: Prewarm = Settings.prewarm,
     enforce_memory: EnforceMemory = Settings.enforce_memory,
+    keep_requests: KeepRequests = RequestBook.NUMBER,
+    keep_megabytes: KeepMegabytes = RequestBook.MEGABYTES,
     identity: BeIdentityProvider = False,
     identity_key: IdentityKey = None,
 ) -> None:
@@ -95,13 +100,17 @@ def serve(
     runtime = options.Runtime.INLINE if inline else runtime
     provider = Identity(identity_key) if identity or identity_key else None
     source = Source(manifest, stage, param, no_timeouts)
-    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider)
+    serve_until_stopped(
+        host, port, source, runtime, settings, allow_host, provider, RequestBook(keep_requests, keep_megabytes)
+    )
 
 
 cli.command("invoke")(commands.invoke)
 cli.command("event")(events.event)
 cli.command("routes")(commands.routes)
 cli.command("logs")(commands.logs)
+cli.command("requests")(requests.requests)
+cli.command("resend")(requests.resend)
 cli.command("schedules")(commands.schedules)
 cli.command("token")(commands.token)
 cli.command("openapi")(commands.describe)

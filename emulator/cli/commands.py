@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
 import sys
 import time
 import urllib.parse
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from emulator.cli import batches, openapi, options, output
+from emulator.cli.client import ask
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -101,7 +101,7 @@ def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
     after = 0
     while True:
         query = {"after": str(after), **({"function": function} if function else {})}
-        answer = _ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
+        answer = ask("GET", port, f"/_emulator/logs?{urllib.parse.urlencode(query)}")
         output.write("".join(entry["text"] for entry in answer["entries"]))
         after = answer["last"]
         if not follow:
@@ -112,10 +112,10 @@ def _print_logs(function: str | None, port: int, *, follow: bool) -> None:
 def schedules(run: Run = None, port: Port = 8080) -> None:
     """List the schedules of a running emulator, or call one's function now."""
     if run is not None:
-        answer = _ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
+        answer = ask("POST", port, f"/_emulator/schedules/{urllib.parse.quote(run, safe='')}/runs")
         output.write(json.dumps(answer) + "\n")
         return
-    for one in _ask("GET", port, "/_emulator/schedules")["schedules"]:
+    for one in ask("GET", port, "/_emulator/schedules")["schedules"]:
         state = "" if one["enabled"] else "  (disabled)"
         output.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
 
@@ -129,7 +129,7 @@ def token(
 ) -> None:
     """Print a token of a running emulator's identity provider (`--identity`)."""
     query = [("user", user), ("audience", audience), ("seconds", str(seconds)), *(("role", one) for one in role)]
-    answer = _ask("GET", port, f"/_emulator/idp/token?{urllib.parse.urlencode(query)}")
+    answer = ask("GET", port, f"/_emulator/idp/token?{urllib.parse.urlencode(query)}")
     console.write(answer["access_token"] + "\n")
 
 
@@ -158,18 +158,3 @@ async def _once(containers: Containers, function: Function, invocation: Invocati
         return await containers.invoke(function, invocation)
     finally:
         await containers.stop()
-
-
-def _ask(method: str, port: int, path: str) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request(method, path)
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-    except (OSError, ValueError, http.client.HTTPException):
-        options.refuse(f"no emulator answers on port {port}")
-    finally:
-        connection.close()
-    if response.status != 200:
-        options.refuse(str(answer.get("message") or answer.get("errorMessage") or answer))
-    return answer

@@ -22,6 +22,7 @@ from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
 from emulator.service.project import Project
+from emulator.service.request_book import RequestBook
 
 if TYPE_CHECKING:
     from emulator.server.identity_provider import IdentityProvider
@@ -41,6 +42,7 @@ def serve_until_stopped(
     settings: Settings,
     allow_hosts: Iterable[str] = (),
     identity: Identity | None = None,
+    requests: RequestBook | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
@@ -60,7 +62,7 @@ def serve_until_stopped(
     issuer = "" if provider is None else provider.issuer
     text = console.banner(manifest, own_address, runtime.value, urls, issuer)
     screen = Console()
-    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen)
+    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen, requests)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
     routes = [] if provider is None else provider.routes()
     application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes)

@@ -19,12 +19,12 @@ from emulator.containers.tasks import Tasks
 from emulator.gateway.apis import Api, HttpApi
 from emulator.gateway.authorization import authorizers, callers
 from emulator.gateway.authorization.authorizers import Authorizer
-from emulator.gateway.authorization.verdicts import Caller, Event
+from emulator.gateway.authorization.verdicts import Caller, Event, Verdict
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
 from emulator.gateway.load_balancer.alb import AlbApi
-from emulator.gateway.request import HEADER_LIMIT, Head, Request, head_size
+from emulator.gateway.request import HEADER_LIMIT, SENT_NAMES, Head, Request, head_size
 from emulator.gateway.response import Response, error_response
 from emulator.gateway.rest.rest_api import RestApi
 from emulator.gateway.routing import Match
@@ -35,6 +35,7 @@ from emulator.manifest.yaml.document import ManifestError
 from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.service import ids
 from emulator.service.project import Project
+from emulator.service.request_book import Authorization, Record
 
 REPLY = "emulator.reply"
 """The name of the server's extension of ASGI that sends a response whole."""
@@ -54,16 +55,23 @@ class Gateway:
         self._take(project.manifest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = time.perf_counter()
-        path = scope["raw_path"].decode("latin-1")
+        await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, original: int = 0) -> Record:
+        """Answer a request; it is recorded, with the number of the one that it repeats."""
+        record = _record(scope, original)
         try:
-            response, route = await self._answer(scope, path, receive)
+            response = await self._answer(scope, record, receive)
         except ClientGoneError:  # or a client that is only slow: it reads the answer
-            response, route = error_response(408, "Request Timeout"), None
+            response = error_response(408, "Request Timeout")
         await reply(scope, send, response)
-        elapsed = (time.perf_counter() - begun) * 1000
-        name = route.function.name if route else ""
-        self._project.console.request(scope["method"], path, response.status, elapsed, name, response.note)
+        elapsed = record.milliseconds = (time.perf_counter() - record.begun) * 1000
+        record.status, record.note = response.status, response.note
+        record.answer_headers, record.answer = response.headers, response.body
+        self._project.requests.add(record)
+        name = record.route.function.name if record.route else ""
+        self._project.console.request(record.method, record.path, response.status, elapsed, name, response.note)
+        return record
 
     def has_own_port(self, scope: Scope) -> bool:
         """Whether a request came to a function URL or to a load balancer's listener."""
@@ -88,35 +96,38 @@ class Gateway:
             return self._own.get(self._own_ports[scope["server"][1]])
         return self._rest if self._rest.owns(path) else self._http
 
-    async def _answer(self, scope: Scope, path: str, receive: Receive) -> tuple[Response, Route | None]:
+    async def _answer(self, scope: Scope, record: Record, receive: Receive) -> Response:
+        path = record.path
         try:
             manifest = self._project.refresh()
         except ManifestError as problem:
-            return error_response(500, "Internal Server Error", str(problem)), None
+            return error_response(500, "Internal Server Error", str(problem))
         if manifest is not self._manifest:
             self._take(manifest)
         if head_size(scope) > HEADER_LIMIT:
-            return error_response(431, "Request Header Fields Too Large"), None
+            return error_response(431, "Request Header Fields Too Large")
         api = self._api(scope, path)
         if api is None:
-            return error_response(404, "Not Found", "the manifest has no such address any more"), None
+            return error_response(404, "Not Found", "the manifest has no such address any more")
         method, headers = scope["method"], scope["headers"]
         if method == "OPTIONS" and (response := api.preflight(method, path, headers)):
-            return response, None
+            return response
         match = api.match(Head.from_scope(scope))
-        response = await self._serve(api, match, scope, receive) if match else api.missing()
+        response = await self._serve(api, match, scope, record, receive) if match else api.missing()
         api.finish(headers, response)
-        return response, match[0] if match else None
+        return response
 
-    async def _serve(self, api: Api, match: Match, scope: Scope, receive: Receive) -> Response:
+    async def _serve(self, api: Api, match: Match, scope: Scope, record: Record, receive: Receive) -> Response:
         route, parameters = match
+        record.route = route
         by_name = self._authorizers  # of this route's manifest, which may change while the body arrives
         body = await self._bodies.read(scope["headers"], receive)
         if body is None:
             return api.too_large()
+        record.body = body
         request = Request.from_scope(scope, body)
         call = Call(request, route, parameters, api.event(request, route, parameters))
-        prepared = await _prepared(api, call, by_name)
+        prepared = await _prepared(api, call, by_name, record)
         if isinstance(prepared, Response):
             return prepared
         payload = _encode(prepared)
@@ -125,25 +136,28 @@ class Gateway:
         limit = (route.rest and route.rest.timeout) or api.timeout
         if self._manifest.unlimited:
             limit = math.inf
-        outcome = await self._invoke(route, request, payload, limit)
+        record.event, record.request_id, record.invoked = payload, ids.invocation(), time.perf_counter()
+        outcome = record.outcome = await self._invoke(route, request, payload, record.request_id, limit)
+        record.returned = time.perf_counter()
         response = api.answer(request, route, outcome)
         if api.id_header is not None:
             response.headers.append((api.id_header, request.id.encode()))
         return response
 
-    async def _invoke(self, route: Route, request: Request, event: bytes, limit: float) -> Outcome | None:
+    async def _invoke(
+        self, route: Route, request: Request, event: bytes, request_id: str, limit: float
+    ) -> Outcome | None:
         """The outcome, or None when the gateway's own limit, in seconds, passes before the function is done.
 
         None, too, for a function that nobody waits for.
         """
         if route.rest is not None and route.rest.asynchronous:
-            request_id = ids.invocation()
             attempt = functools.partial(
                 self._project.functions.invoke, route.function, event, request.trace_id, request_id=request_id
             )
             self._project.asynchronous.start(route.function, event, request_id, attempt)
             return None
-        call = self._project.functions.invoke(route.function, event, request.trace_id)
+        call = self._project.functions.invoke(route.function, event, request.trace_id, request_id=request_id)
         if route.function.timeout < limit:
             return await call
         task = self._calls.start(call)
@@ -159,16 +173,40 @@ def _own_api(address: Address, manifest: Manifest) -> Api:
     return FunctionUrlApi(next(url for url in manifest.urls if url.function.name == address.name))
 
 
-async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer]) -> Event | Response:
+def _record(scope: Scope, original: int) -> Record:
+    client, server, headers = scope.get("client"), scope.get("server"), scope["headers"]
+    return Record(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"],
+        headers,
+        scope.get(SENT_NAMES) or [name for name, _ in headers],
+        server[1] if server else 80,
+        client[0] if client else "127.0.0.1",
+        time.perf_counter(),
+        original=original,
+    )
+
+
+async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer], record: Record) -> Event | Response:
     """What the function receives, or the response to a request that it may not see."""
     caller: Caller | None = None
-    if call.route.authorizer:
-        verdict = await by_name[call.route.authorizer].ask(call)
+    if name := call.route.authorizer:
+        begun = time.perf_counter()
+        verdict = await by_name[name].ask(call)
+        record.authorization = _authorization(name, verdict, begun)
         if isinstance(verdict, Response):
             return verdict
         caller = verdict
         callers.add(call.event, call.route, caller)
     return api.prepare(call.request, call.route, call.event, caller)
+
+
+def _authorization(name: str, verdict: Verdict, begun: float) -> Authorization:
+    ended = time.perf_counter()
+    if isinstance(verdict, Response):
+        return Authorization(name, False, verdict.note, None, {}, begun, ended)
+    return Authorization(name, True, "", verdict.principal, verdict.values, begun, ended)
 
 
 async def reply(scope: Scope, send: Send, response: Response) -> None:

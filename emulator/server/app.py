@@ -20,6 +20,8 @@ from emulator.server import invoke_api, management
 from emulator.server.access import Access
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
+from emulator.server.queries import RefusedError
+from emulator.server.requests_api import RequestsApi
 from emulator.service.project import Project
 
 OWN = (invoke_api.PREFIX, management.PREFIX)
@@ -40,11 +42,18 @@ class Application:
         self._gateway = gateway
         self._access = Access(hosts)
         self._invoke_api = InvokeApi(project)
+        self._requests_api = RequestsApi(project, gateway)
         self.starlette = Starlette(
             lifespan=self._lifespan,
-            routes=[*self._invoke_api.routes(), *Management(project).routes(), *routes],
+            routes=[
+                *self._invoke_api.routes(),
+                *Management(project).routes(),
+                *self._requests_api.routes(),
+                *routes,
+            ],
             exception_handlers={
-                ServiceError: _service_error,
+                ServiceError: _refused,
+                RefusedError: _refused,
                 ManifestError: _manifest_error,
                 ClientGoneError: _client_gone,
                 404: _not_served,
@@ -59,9 +68,11 @@ class Application:
         return self.starlette(scope, receive, send)
 
     def begin_stop(self) -> None:
-        """The emulator is asked to stop: clients that are still sending a body have one more second."""
+        """The emulator is asked to stop: clients that are still sending a body have one more second; streams end."""
         self._gateway.begin_stop()
         self._invoke_api.bodies.shorten_deadlines()
+        self._requests_api.bodies.shorten_deadlines()
+        self.project.requests.close()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
@@ -76,8 +87,8 @@ class Application:
         self.project.console.flush()
 
 
-async def _service_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, (ServiceError, RefusedError))
     return error.response()
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emulator.server.queries import number
 from emulator.service.project import Project
 
 PREFIX = "/_emulator"
-_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Management:
@@ -49,14 +47,12 @@ class Management:
 
     async def logs(self, request: Request) -> Response:
         """The log after entry number `after`, of one function or of all."""
-        after = request.query_params.get("after", "0")
-        if not _NUMBER.fullmatch(after):
-            return JSONResponse({"message": "after must be a whole number of at most 18 digits"}, 400)
+        after = number(request.query_params, "after", 0)
         book = self._project.functions.logs
         name = request.query_params.get("function")
         function = self._project.manifest.function(name) if name else None
         if name and function is None and not book.since(0, name):  # one of an earlier manifest may have entries
             return JSONResponse({"message": f"there is no function {name!r}"}, 404)
-        entries = book.since(int(after), function.name if function else name)
+        entries = book.since(after, function.name if function else name)
         lines = [{"number": entry.number, "function": entry.function.name, "text": entry.shown()} for entry in entries]
         return JSONResponse({"last": book.written, "entries": lines})

@@ -33,6 +33,22 @@ class Entry:
     init: float | None
     memory: int
 
+    @classmethod
+    def of(cls, number: int, epoch: float, function: Function, request_id: str, outcome: Outcome) -> Entry:
+        """The entry of an invocation that ended at this time."""
+        return cls(
+            number,
+            epoch,
+            function,
+            request_id,
+            outcome.fault,
+            outcome.payload if outcome.fault is Fault.TIMED_OUT else b"",
+            outcome.log,
+            outcome.duration,
+            outcome.init,
+            outcome.memory,
+        )
+
     def text(self) -> str:
         """All lines, each ended by a line break."""
         output = self.output.decode(errors="replace")
@@ -115,18 +131,7 @@ class LogBook:
     def record(self, function: Function, request_id: str, outcome: Outcome) -> Entry:
         """Keep an invocation, and drop the oldest ones that are too many."""
         self.written += 1
-        entry = Entry(
-            self.written,
-            time.time(),
-            function,
-            request_id,
-            outcome.fault,
-            outcome.payload if outcome.fault is Fault.TIMED_OUT else b"",
-            outcome.log,
-            outcome.duration,
-            outcome.init,
-            outcome.memory,
-        )
+        entry = Entry.of(self.written, time.time(), function, request_id, outcome)
         self._entries.append(entry)
         self._bytes += len(entry.output)
         while len(self._entries) > self.ENTRIES or self._bytes > self.BYTES:

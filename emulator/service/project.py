@@ -10,15 +10,24 @@ from emulator.service.asynchronous import Asynchronous
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.health_checks import HealthChecks
+from emulator.service.request_book import RequestBook
 from emulator.service.schedules import Schedules
 
 
 class Project:
     """Owns the current manifest, and keeps functions and schedules in step with it."""
 
-    def __init__(self, source: Source, manifest: Manifest, functions: Functions, screen: Console) -> None:
+    def __init__(
+        self,
+        source: Source,
+        manifest: Manifest,
+        functions: Functions,
+        screen: Console,
+        requests: RequestBook | None = None,
+    ) -> None:
         self.functions = functions
         self.console = screen
+        self.requests = RequestBook() if requests is None else requests
         self.asynchronous = Asynchronous(functions, screen, lambda name: self.manifest.function(name))
         self.schedules = Schedules(functions, screen, self.asynchronous)
         self.health_checks = HealthChecks(functions, screen)

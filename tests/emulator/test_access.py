@@ -26,7 +26,13 @@ def hello(event, context):
     return "hello"
 """
 INVOKE = "POST /2015-03-31/functions/hello/invocations"
-OWN_ROUTES = (INVOKE, "GET /2015-03-31/functions", "GET /_emulator/logs", "GET /_emulator/schedules")
+OWN_ROUTES = (
+    INVOKE,
+    "GET /2015-03-31/functions",
+    "GET /_emulator/logs",
+    "GET /_emulator/schedules",
+    "GET /_emulator/requests",
+)
 
 
 @pytest.fixture(scope="module")
