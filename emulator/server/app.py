@@ -63,7 +63,7 @@ class Application:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self._gateway.has_own_port(scope)):
             return self._gateway(scope, receive, send)
-        if scope["type"] != "lifespan" and (reason := self._access.refusal(Headers(scope=scope))):
+        if scope["type"] != "lifespan" and (reason := self._access.refusal(scope.get("method", ""), Headers(scope=scope))):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
         return self.starlette(scope, receive, send)
 

@@ -90,6 +90,18 @@ def test_a_page_of_the_emulators_own_origin_is_answered(served: Emulator, route:
     assert status(served, route, "Host: localhost:PORT", "Sec-Fetch-Site: none") == 200
 
 
+LINK = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")
+
+
+def test_a_person_may_follow_a_link_of_another_page(served: Emulator) -> None:
+    route, document = "GET /_emulator/requests", "Sec-Fetch-Dest: document"
+    assert status(served, route, "Host: localhost:PORT", *LINK, document) == 200
+    assert status(served, route, "Host: localhost:PORT", *LINK, "Sec-Fetch-Dest: iframe") == 403
+    assert status(served, route, "Host: localhost:PORT", LINK[0], "Sec-Fetch-Mode: no-cors", document) == 403
+    assert status(served, route, "Host: evil.example", *LINK, document) == 403
+    assert status(served, INVOKE, "Host: localhost:PORT", *LINK, document) == 403
+
+
 def test_a_refused_call_runs_no_function(served: Emulator) -> None:
     before = served.get("/_emulator/logs").json["last"]
     status(served, INVOKE, "Host: localhost:PORT", "Origin: https://evil.example")
