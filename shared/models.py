@@ -6,9 +6,13 @@ Besides sessions and messages with their fields there are:
 - `enrollments`: one row for each student of each session, to find a student's sessions without reading every roster.
 - `session_counts`: how many sessions each status has, so that the total of a list needs no count.
 - `idempotency_keys`: the answers that are stored for repeated calls.
+- `connections`: who is connected now, and how far each connection is in its session's messages.
+- `session_deliveries`: how far the messages of a session with connections are delivered, and who delivers them.
 
 On PostgreSQL, where many processes write at once, writes of different sessions must not wait for each other. So there
-is `session_heads`, with one row that the writes of a session lock, and `session_counts` has several rows (slots).
+is `session_heads`, with one row that the writes of a session lock, and `session_counts` has several rows (slots). The
+head also has the columns of `session_deliveries`: a write sees the newest values of the row that it waited for, and old
+values of any other row.
 
 Above the engine, ids and times are text: an id in its canonical form, a time in the service's fixed-width format, so
 that text order is time order. The column type depends on the engine.
@@ -149,6 +153,65 @@ class MessageRateRow(Model):
         without_rowid = True
 
 
+class ConnectionRow(Model):
+    """A connection. Of one user's connections to one session all but the newest are `replaced`.
+
+    `position` is the sequence up to which the connection has its messages, when it is not `live`; a live connection
+    gets every message after it. The lease belongs to the replay that sends the history, or that closes a replaced one.
+    """
+
+    connection_id = TextField(primary_key=True)
+    session_id = IdentifierField()
+    user_id = TextField()
+    role = TextField()
+    connected_at = MomentField()
+    state = TextField()
+    position = SequenceField()
+    lease_token = IdentifierField(null=True)
+    lease_until = MomentField(null=True)
+
+    class Meta:
+        table_name = "connections"
+        without_rowid = True
+
+
+ConnectionRow.add_index(
+    ConnectionRow.index(
+        ConnectionRow.session_id,
+        ConnectionRow.user_id,
+        name="connections_current",
+        unique=True,
+        where=SQL("state <> 'replaced'"),
+    )
+)
+ConnectionRow.add_index(
+    ConnectionRow.index(
+        ConnectionRow.session_id,
+        ConnectionRow.user_id,
+        name="connections_replaced",
+        where=SQL("state = 'replaced'"),
+    )
+)
+
+
+class SessionDeliveryRow(Model):
+    """The delivery of a session that has connections: `connected` counts them, without replaced ones.
+
+    Every message up to the sequence `delivered` was delivered. Until `delivering_until` only the holder of the token
+    delivers: it has the lease.
+    """
+
+    session_id = IdentifierField(primary_key=True)
+    connected = IntegerField()
+    delivered = SequenceField()
+    delivery_token = IdentifierField(null=True)
+    delivering_until = MomentField(null=True)
+
+    class Meta:
+        table_name = "session_deliveries"
+        without_rowid = True
+
+
 class IdentifiedMessageRow(MessageRow):
     """A message whose id is unique in its session: a write that is repeated over a network cannot be made twice."""
 
@@ -160,12 +223,19 @@ IdentifiedMessageRow.add_index(MessageRow.session_id, MessageRow.id, unique=True
 
 
 class SessionHeadRow(Model):
-    """The session head: what changes with a session's messages. Store and end lock this row until the commit."""
+    """The session head: what changes with a session's messages. Store and end lock this row until the commit.
+
+    The last four columns are those of `SessionDeliveryRow`; they are NULL until somebody connects.
+    """
 
     session_id = IdentifierField(primary_key=True)
     status = TextField()
     sequence = SequenceField()
     timestamp = MomentField()
+    connected = IntegerField(null=True)
+    delivered = SequenceField(null=True)
+    delivery_token = IdentifierField(null=True)
+    delivering_until = MomentField(null=True)
 
     class Meta:
         table_name = "session_heads"
@@ -189,6 +259,8 @@ SQLITE_MODELS: tuple[type[Model], ...] = (
     SessionCountRow,
     IdempotencyKeyRow,
     MessageRateRow,
+    ConnectionRow,
+    SessionDeliveryRow,
 )
 POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     SessionRow,
@@ -198,4 +270,5 @@ POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     SessionCountSlotRow,
     IdempotencyKeyRow,
     MessageRateRow,
+    ConnectionRow,
 )
