@@ -17,6 +17,7 @@ from shared.entities import (
     FoundSessions,
     HistoryPage,
     IdempotencyKey,
+    Lease,
     Message,
     MessageDraft,
     Session,
@@ -33,6 +34,7 @@ KEEP_ANSWERS = timedelta(hours=24)
 _PROBE_TIMEOUT = 2.0  # seconds that a health check waits for its write
 
 T = TypeVar("T", Session, Message)
+P = TypeVar("P")
 
 
 class DatabaseManager:
@@ -63,12 +65,12 @@ class DatabaseManager:
         rows = self._engine.fetch(self._sql.session_status, (session_id,))
         return rows[0][0] if rows else None
 
-    def update_session(self, session_id: str) -> Session:
+    def update_session(self, session_id: str, lease: Lease | None = None) -> Session:
         """End a session, which is its only update. Of any number of concurrent calls exactly one succeeds.
 
-        Raises `SessionNotFoundError`, `SessionAlreadyEndedError`.
+        `lease` is given as by `store_message`. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`.
         """
-        return self._write(self._writes.end(session_id), Session)
+        return self._write(self._writes.end(session_id, lease), Session)
 
     def list_active_sessions(self, limit: int | None = None) -> list[Session]:
         """The active sessions, newest first; with a limit up to so many, and no more than fit a response."""
@@ -101,14 +103,20 @@ class DatabaseManager:
     # --- messages
 
     def store_message(
-        self, draft: MessageDraft, authorize: Callable[[], None] = lambda: None, key: IdempotencyKey | None = None
+        self,
+        draft: MessageDraft,
+        authorize: Callable[[], None] = lambda: None,
+        key: IdempotencyKey | None = None,
+        lease: Lease | None = None,
     ) -> Message:
         """Append a message to an active session; its id, sequence and time are set here, in the order of the commits.
 
         A message's time is never before that of the previous message. `authorize` raises when the sender may not send
-        this message. Raises `SessionNotFoundError` and `SessionEndedError`, which come before any error of `authorize`.
+        this message. A caller that will deliver passes a `lease`: with the message it gets the lease, when the session
+        has connections and nobody delivers. Raises `SessionNotFoundError` and `SessionEndedError`, which come before
+        any error of `authorize`.
         """
-        return self._write(self._writes.append(draft, authorize), Message, key)
+        return self._write(self._writes.append(draft, authorize, lease), Message, key)
 
     def get_session_history(
         self, session_id: str, student_id: str | None = None, after: int = 0, limit: int = 1000
@@ -150,6 +158,10 @@ class DatabaseManager:
             self._checked = version
         probe = self._writes.probe()
         self._writer.write(probe.run, atomic=probe.atomic, timeout=_PROBE_TIMEOUT)
+
+    def part(self, kind: Callable[[Engine, Writer], P]) -> P:
+        """Another manager, on the same engine and the same single writer."""
+        return kind(self._engine, self._writer)
 
     def writer_stats(self) -> dict[str, int]:
         """See `Writer.stats`."""

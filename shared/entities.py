@@ -104,3 +104,13 @@ class IdempotencyKey(msgspec.Struct):
     key: str
     fingerprint: str
     replayed: bool = False
+
+
+class Lease(msgspec.Struct):
+    """The right to deliver the messages of a session, for a limited time. One holder of a session has it.
+
+    The database sets `token` when it gives the lease; it is empty before.
+    """
+
+    session_id: str
+    token: str = ""

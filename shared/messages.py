@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from shared import paging, rules
-from shared.entities import STUDENT, HistoryPage, IdempotencyKey, Message, MessageDraft, Reader
+from shared.entities import STUDENT, HistoryPage, IdempotencyKey, Lease, Message, MessageDraft, Reader
 from shared.errors import InvalidRecipientError, SessionEndedError, UnauthorizedError
 from shared.sessions import SessionManager
 
@@ -17,7 +17,11 @@ class MessageStore(Protocol):
     """The part of `shared.database.DatabaseManager` that the manager uses."""
 
     def store_message(
-        self, draft: MessageDraft, authorize: Callable[[], None], key: IdempotencyKey | None = None
+        self,
+        draft: MessageDraft,
+        authorize: Callable[[], None],
+        key: IdempotencyKey | None = None,
+        lease: Lease | None = None,
     ) -> Message: ...
 
     def get_session_history(
@@ -35,9 +39,15 @@ class MessagePage(NamedTuple):
 class MessageManager:
     """Stores messages and reads them back. Any number of threads may use it."""
 
-    def __init__(self, database: MessageStore, sessions: SessionManager) -> None:
+    def __init__(
+        self, database: MessageStore, sessions: SessionManager, stored: Callable[[Lease], None] | None = None
+    ) -> None:
+        """`stored` is called after a message has been committed, when the caller got the lease of its session's
+        delivery. It must not raise.
+        """
         self._database = database
         self._sessions = sessions
+        self._stored = stored
 
     def store_message(self, draft: MessageDraft, role: str, key: IdempotencyKey | None = None) -> Message:
         """Store a message in an active session, if the sender may send it. Raises the errors of `shared.rules`,
@@ -62,11 +72,15 @@ class MessageManager:
             if draft.to_user is not None and draft.to_user not in students:
                 raise InvalidRecipientError
 
+        lease = None if self._stored is None else Lease(draft.session_id)
         try:
-            return self._database.store_message(draft, authorize, key)
+            message = self._database.store_message(draft, authorize, key, lease)
         except SessionEndedError:
             self._sessions.saw_end(draft.session_id)
             raise
+        if lease is not None and lease.token and self._stored is not None:
+            self._stored(lease)
+        return message
 
     def session_history(
         self, session_id: str, reader: Reader | None = None, cursor: str | None = None, limit: int = 1000

@@ -1,6 +1,7 @@
 """SessionManager: the rules for creating, finding, listing, joining and ending sessions. No SQL and no HTTP."""
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ from shared.entities import (
     Caller,
     FoundSessions,
     IdempotencyKey,
+    Lease,
     Session,
     SessionFilter,
 )
@@ -35,7 +37,7 @@ class SessionStore(Protocol):
 
     def get_status(self, session_id: str) -> str | None: ...
 
-    def update_session(self, session_id: str) -> Session: ...
+    def update_session(self, session_id: str, lease: Lease | None = None) -> Session: ...
 
     def list_active_sessions(self, limit: int | None = None) -> list[Session]: ...
 
@@ -65,8 +67,14 @@ class SessionManager:
         max_students: int = 1000,
         *,
         end_only_own: bool = False,
+        ended: Callable[[Lease], None] | None = None,
     ) -> None:
+        """`ended` is called after an end has been committed, when the caller got the lease of the session's delivery.
+
+        It must not raise.
+        """
         self._database = database
+        self._ended = ended
         self._cache = SessionCache(cache_size)
         self._max_staleness_ms = max_staleness_ms
         self._max_students = max_students
@@ -119,11 +127,14 @@ class SessionManager:
         key = rules.session_key(session_id)
         if caller is not None and self._end_only_own and self.get_session(key).created_by != caller.user_id:
             raise UnauthorizedError
+        lease = None if self._ended is None else Lease(key)
         try:
-            session = self._database.update_session(key)
+            session = self._database.update_session(key, lease)
         finally:  # after a failure too: another call has ended the session, or the outcome of this one is unknown
             self._cache.drop(key)
         log.info("ended session %s", key)
+        if lease is not None and lease.token and self._ended is not None:
+            self._ended(lease)
         return session
 
     def list_active_sessions(self) -> list[Session]:

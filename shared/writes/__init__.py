@@ -7,12 +7,15 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from shared import clock
 from shared.engines import Connection, Engine
-from shared.entities import IdempotencyKey, Message, MessageDraft, Session
+from shared.entities import IdempotencyKey, Lease, Message, MessageDraft, Session
 from shared.statements import Statements
 from shared.writer import Write
 
 RATE_WINDOW = timedelta(minutes=1)
 """How long a user's messages are counted, from the first one on. Then the count starts again."""
+
+LEASE = timedelta(seconds=15)
+"""How long a lease is valid without a renewal. Then somebody else may take it: its holder is dead."""
 
 T = TypeVar("T")
 
@@ -45,17 +48,20 @@ class Writes(Protocol):
     def create(self, session: Session) -> Change[Session]:
         """Store a new session."""
 
-    def end(self, session_id: str) -> Change[Session]:
+    def end(self, session_id: str, lease: Lease | None = None) -> Change[Session]:
         """End a session. Of any number of concurrent calls exactly one succeeds.
 
-        The end time is set in the transaction and is never before the last message or the start. Raises
-        `SessionNotFoundError`, `SessionAlreadyEndedError`.
+        The end time is set in the transaction and is never before the last message or the start. `lease` is given as
+        by `append`. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`.
         """
 
-    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
+    def append(
+        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
+    ) -> Change[Message]:
         """Append a message to an active session; its sequence and time are set here, in the order of the commits.
 
-        `authorize` raises when the sender may not send this message. Raises `SessionNotFoundError` and
+        `authorize` raises when the sender may not send this message. A caller that will deliver passes a `lease`: it is
+        given when the session has connections and nobody delivers. Raises `SessionNotFoundError` and
         `SessionEndedError`, which come before any error of `authorize`.
         """
 

@@ -13,14 +13,15 @@ a synchronous standby has confirmed what was found.
 
 import random
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
+from typing import NamedTuple
 
 from peewee import SQL, Query, fn
 
 from shared import clock
 from shared.engines import Connection
 from shared.engines.postgresql.errors import lost_race
-from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
+from shared.entities import ACTIVE, ENDED, IdempotencyKey, Lease, Message, MessageDraft, Session
 from shared.errors import (
     RateLimitedError,
     SessionAlreadyEndedError,
@@ -34,7 +35,7 @@ from shared.paging import PAGE_BYTES
 from shared.rows import json_text, message_of, session_of
 from shared.statements import Statements
 from shared.writer import Deferred
-from shared.writes import Change, rate_windows, seconds_left
+from shared.writes import LEASE, Change, rate_windows, seconds_left
 
 _SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
 _DELETE_ONE_TIME_IN = 64  # writes with a key: if each one deleted, they would all wait for the same rows
@@ -54,10 +55,28 @@ INSERT INTO session_counts (slot, active, ended) VALUES (%(slot)s, 1, 0)
 ON CONFLICT (slot) DO UPDATE SET active = session_counts.active + 1
 """
 
+_FREE = "connected > 0 AND (delivering_until IS NULL OR delivering_until < %(now)s::timestamptz)"
+
+
+class _Lease(NamedTuple):
+    """The parts of a statement that also takes the lease of a delivery; `%(id)s` is its token."""
+
+    changes: str = ""
+    is_taken: str = "false"
+
+
+_NO_LEASE = _Lease()
+_LEASE = _Lease(
+    f""", delivery_token = CASE WHEN {_FREE} THEN %(id)s::uuid ELSE delivery_token END,
+    delivering_until = CASE WHEN {_FREE} THEN
+      %(now)s::timestamptz + interval '{LEASE.total_seconds()} s' ELSE delivering_until END""",
+    "delivery_token IS NOT DISTINCT FROM %(id)s::uuid",
+)
+
 _END = """
 WITH head AS (
-  UPDATE session_heads SET status = 'ended' WHERE session_id = %(id)s AND status = 'active'
-  RETURNING session_id, timestamp
+  UPDATE session_heads SET status = 'ended'{lease.changes} WHERE session_id = %(id)s AND status = 'active'
+  RETURNING session_id, timestamp, {lease.is_taken} AS leased
 ), ended AS (
   UPDATE sessions SET status = 'ended', end_time = greatest(%(now)s::timestamptz, head.timestamp)
   FROM head WHERE sessions.id = head.session_id
@@ -66,7 +85,7 @@ WITH head AS (
   INSERT INTO session_counts (slot, active, ended) SELECT %(slot)s::integer, -1, 1 FROM ended
   ON CONFLICT (slot) DO UPDATE SET active = session_counts.active - 1, ended = session_counts.ended + 1
 )
-SELECT * FROM ended
+SELECT ended.*, leased FROM ended, head
 """
 
 _INSERT_MESSAGE = """
@@ -74,14 +93,16 @@ INSERT INTO messages (session_id, sequence, id, type, context, from_user, to_use
 SELECT %(session_id)s::uuid, sequence, %(id)s::uuid, %(type)s, %(context)s, %(from_user)s, %(to_user)s, timestamp,
   %(content)s
 FROM head
-RETURNING timestamp
+RETURNING timestamp, (SELECT leased FROM head)
 """
+
+_NEXT = "sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)"
 
 _APPEND = f"""
 WITH head AS (
-  UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
+  UPDATE session_heads SET {_NEXT}{{lease.changes}}
   WHERE session_id = %(session_id)s AND status = 'active'
-  RETURNING sequence, timestamp
+  RETURNING sequence, timestamp, {{lease.is_taken}} AS leased
 )
 {_INSERT_MESSAGE}"""
 
@@ -100,13 +121,13 @@ WITH locked AS (
   WHERE rate.sent < %(limit)s OR NOT ({_IN_WINDOW})
   RETURNING sent
 ), head AS (
-  UPDATE session_heads SET sequence = sequence + 1, timestamp = greatest(timestamp, %(now)s::timestamptz)
+  UPDATE session_heads SET {_NEXT}{{lease.changes}}
   FROM counted WHERE session_id = %(session_id)s AND status = 'active'
-  RETURNING sequence, timestamp
+  RETURNING sequence, timestamp, {{lease.is_taken}} AS leased
 )
 {_INSERT_MESSAGE}"""
 
-_LOCK = "SELECT status, timestamp FROM session_heads WHERE session_id = %s FOR UPDATE"
+_LOCK = "SELECT status, timestamp, delivery_token FROM session_heads WHERE session_id = %s FOR UPDATE"
 _MESSAGE = "SELECT timestamp FROM messages WHERE session_id = %s AND id = %s"
 
 _FULL_PAGE = f"""
@@ -181,23 +202,29 @@ class PostgresqlWrites:
 
         return Change(run, atomic=True, order=session.id)
 
-    def end(self, session_id: str) -> Change[Session]:
-        """End an active session. A concurrent call waits for the head and then finds it ended."""
+    def end(self, session_id: str, lease: Lease | None = None) -> Change[Session]:
+        """End an active session. A concurrent call waits for the head and then finds it ended.
+
+        The token of a lease is the session's id: it ends once, and no message has that id.
+        """
         attempted: list[str] = []  # the time of each attempt, to recognize an end that one of them has written
+        statement = _statement(_END, lease)
 
         def run(connection: Connection, repeat: bool) -> Session | Deferred[Session]:
-            for status, last in connection.execute(_LOCK, (session_id,)).fetchall() if repeat else ():
+            for status, last, token in connection.execute(_LOCK, (session_id,)).fetchall() if repeat else ():
                 if status == ENDED:
                     session = self._session(connection, session_id)
                     if session.end_time in [max(time, last) for time in attempted]:
+                        _give(lease, session_id, given=token == session_id)
                         return session
                     raise SessionAlreadyEndedError(session.end_time)
             attempted.append(clock.now())
-            cursor = connection.execute(_END, {"id": session_id, "now": attempted[-1], "slot": self._slot})
+            cursor = connection.execute(statement, {"id": session_id, "now": attempted[-1], "slot": self._slot})
 
             def read() -> Session:
-                for row in cursor.fetchall():
-                    return session_of(row)
+                for *row, leased in cursor.fetchall():
+                    _give(lease, session_id, given=leased)
+                    return session_of(tuple(row))
                 session = self._session(connection, session_id)
                 if session.status == ACTIVE:
                     raise lost_race(perhaps_written=True)  # the session has no head yet: a copy is still running
@@ -207,10 +234,13 @@ class PostgresqlWrites:
 
         return Change(run, atomic=True, order=session_id)
 
-    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
-        """Append a message to an active session."""
+    def append(
+        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
+    ) -> Change[Message]:
+        """Append a message to an active session. The token of a lease is the message's id."""
         message_id = new_id()
-        values = {
+        statement = _statement(_COUNT_AND_APPEND if self._message_limit else _APPEND, lease)
+        values: dict[str, object] = {
             "id": message_id,
             "session_id": draft.session_id,
             "type": draft.type,
@@ -222,18 +252,20 @@ class PostgresqlWrites:
 
         def run(connection: Connection, repeat: bool) -> Message | Deferred[Message]:
             if repeat:
-                connection.execute(_LOCK, (draft.session_id,)).fetchall()
+                heads = connection.execute(_LOCK, (draft.session_id,)).fetchall()
                 for (timestamp,) in connection.execute(_MESSAGE, (draft.session_id, message_id)).fetchall():
+                    _give(lease, message_id, given=heads[0][2] == message_id)
                     return message_of(message_id, draft, timestamp)
             try:
                 authorize()
             except SwitchboardError:
                 self._refuse_unless_active(connection, draft.session_id)
                 raise
-            cursor = connection.execute(*self._append_statement(values))
+            cursor = connection.execute(statement, values | self._now())
 
             def read() -> Message:
-                for (timestamp,) in cursor.fetchall():
+                for timestamp, leased in cursor.fetchall():
+                    _give(lease, message_id, given=leased)
                     return message_of(message_id, draft, timestamp)
                 self._refuse_unless_active(connection, draft.session_id)
                 self._refuse_beyond_limit(connection, draft.from_user)
@@ -243,12 +275,12 @@ class PostgresqlWrites:
 
         return Change(run, atomic=True, order=draft.session_id)
 
-    def _append_statement(self, values: dict[str, str | None]) -> tuple[str, dict[str, object]]:
-        now: dict[str, object] = {**values, "now": clock.now()}
+    def _now(self) -> dict[str, object]:
+        now: dict[str, object] = {"now": clock.now()}
         if not self._message_limit:
-            return _APPEND, now
+            return now
         oldest, newest = rate_windows()
-        return _COUNT_AND_APPEND, now | {"oldest": oldest, "newest": newest, "limit": self._message_limit}
+        return now | {"oldest": oldest, "newest": newest, "limit": self._message_limit}
 
     def _refuse_beyond_limit(self, connection: Connection, user_id: str) -> None:
         """Raise `RateLimitedError` while a user's window lasts; called when a limit let no message pass."""
@@ -285,3 +317,18 @@ class PostgresqlWrites:
             raise SessionNotFoundError
         if rows[0][0] != ACTIVE:
             raise SessionEndedError
+
+
+@cache
+def _text(statement: str, lease: _Lease) -> str:
+    return statement.format(lease=lease)
+
+
+def _statement(statement: str, lease: Lease | None) -> str:
+    """The statement that also takes the lease for a caller that will deliver; another one does not touch it."""
+    return _text(statement, _NO_LEASE if lease is None else _LEASE)
+
+
+def _give(lease: Lease | None, token: str, *, given: bool) -> None:
+    if lease is not None:
+        lease.token = token if given else ""

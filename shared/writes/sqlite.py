@@ -7,7 +7,7 @@ from peewee import JOIN, SQL, Query, fn
 
 from shared import clock
 from shared.engines import Connection
-from shared.entities import ACTIVE, ENDED, IdempotencyKey, Message, MessageDraft, Session
+from shared.entities import ACTIVE, ENDED, IdempotencyKey, Lease, Message, MessageDraft, Session
 from shared.errors import RateLimitedError, SessionAlreadyEndedError, SessionEndedError, SessionNotFoundError
 from shared.identifiers import new_id
 from shared.models import (
@@ -16,11 +16,12 @@ from shared.models import (
     MessageRateRow,
     MessageRow,
     SessionCountRow,
+    SessionDeliveryRow,
     SessionRow,
 )
 from shared.rows import ended, json_text, message_of, message_row, session_of
 from shared.statements import P, Statements
-from shared.writes import Change, rate_windows, seconds_left
+from shared.writes import LEASE, Change, rate_windows, seconds_left
 
 _ACTIVE = SQL("'active'")
 _ENDED = SQL("'ended'")
@@ -51,7 +52,7 @@ class SqliteWrites:
 
         return Change(run)
 
-    def end(self, session_id: str) -> Change[Session]:
+    def end(self, session_id: str, lease: Lease | None = None) -> Change[Session]:
         """End an active session; see `Writes.end`."""
         attempted: str | None = None  # the end time that an earlier attempt wrote
 
@@ -65,18 +66,25 @@ class SqliteWrites:
                 if repeat and session.end_time == attempted:
                     return session
                 raise SessionAlreadyEndedError(session.end_time)
-            ((_status, start, _sequence, last),) = connection.execute(
+            ((_status, start, _sequence, last, *delivery),) = connection.execute(
                 self._sql.session_and_last_message, (session_id,)
             ).fetchall()
             attempted = max(clock.now(), last or start)
+            if lease is not None:
+                self._lease(connection, lease, session_id, *delivery)
             connection.execute(self._sql.end_session, (attempted, session_id))
             connection.execute(self._sql.count_ended)
             return ended(session, attempted)
 
         return Change(run)
 
-    def append(self, draft: MessageDraft, authorize: Callable[[], None]) -> Change[Message]:
-        """Append a message to an active session; see `Writes.append`."""
+    def append(
+        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
+    ) -> Change[Message]:
+        """Append a message to an active session; see `Writes.append`.
+
+        The lease is taken before the only statement that counts. If that fails, the lease expires without a delivery.
+        """
         message_id = new_id()
         attempted: tuple[int, str] | None = None  # the sequence and time that an earlier attempt wrote
 
@@ -89,7 +97,7 @@ class SqliteWrites:
             rows = connection.execute(self._sql.session_and_last_message, (draft.session_id,)).fetchall()
             if not rows:
                 raise SessionNotFoundError
-            status, start_time, sequence, timestamp = rows[0]
+            status, start_time, sequence, timestamp, connected, leased_until = rows[0]
             if status != ACTIVE:
                 raise SessionEndedError
             authorize()
@@ -97,10 +105,21 @@ class SqliteWrites:
                 self._count(connection, draft.from_user)
             attempted = ((sequence or 0) + 1, max(clock.now(), timestamp or start_time))
             message = message_of(message_id, draft, attempted[1])
+            if lease is not None:
+                self._lease(connection, lease, message_id, connected, leased_until)
             connection.execute(self._sql.insert_message, message_row(message, attempted[0]))
             return message
 
         return Change(run, atomic=not self._message_limit)
+
+    def _lease(
+        self, connection: Connection, lease: Lease, token: str, connected: int | None, until: str | None
+    ) -> None:
+        """Give the lease when the session has connections and nobody delivers. A repeated write may take it again."""
+        lease.token = ""
+        if connected and (until is None or until < clock.now()):
+            connection.execute(self._sql.take_lease, (token, clock.ago(-LEASE), lease.session_id))
+            lease.token = token
 
     def _count(self, connection: Connection, user_id: str) -> None:
         """Count one more message of a user. Raises `RateLimitedError`, and then nothing is written."""
@@ -172,14 +191,31 @@ class SqliteStatements(Statements):
 
     @cached_property
     def session_and_last_message(self) -> str:
-        """(session_id) -> (status, start, sequence and time of its last message); the last two None without messages"""
+        """(session_id) -> (status, start, sequence and time of its last message, connections, end of the lease)
+
+        The second pair is None without messages, the third without connections.
+        """
         return self.text(
-            SessionRow.select(SessionRow.status, SessionRow.start_time, MessageRow.sequence, MessageRow.timestamp)
+            SessionRow.select(
+                SessionRow.status,
+                SessionRow.start_time,
+                MessageRow.sequence,
+                MessageRow.timestamp,
+                SessionDeliveryRow.connected,
+                SessionDeliveryRow.delivering_until,
+            )
             .join(MessageRow, JOIN.LEFT_OUTER, on=(MessageRow.session_id == SessionRow.id))
+            .join(SessionDeliveryRow, JOIN.LEFT_OUTER, on=(SessionDeliveryRow.session_id == SessionRow.id))
             .where(SessionRow.id == P)
             .order_by(MessageRow.sequence.desc())
             .limit(SQL("1"))
         )
+
+    @cached_property
+    def take_lease(self) -> str:
+        """(token, until, session_id)"""
+        taken = {SessionDeliveryRow.delivery_token: P, SessionDeliveryRow.delivering_until: P}
+        return self.text(SessionDeliveryRow.update(taken).where(SessionDeliveryRow.session_id == P))
 
     @cached_property
     def insert_message(self) -> str:
