@@ -36,17 +36,24 @@ MESSAGE_COLUMNS = (
 )
 
 
-class Statements(ABC):
-    """The reads as SQL text, for the dialect of one engine."""
+class Dialect:
+    """Turns queries into SQL text for one engine."""
 
     def __init__(self, dialect: Database) -> None:
         self._dialect = dialect
-        self._lists: dict[tuple[Any, ...], str] = {}
 
     def text(self, query: Query) -> str:
         """The query's SQL."""
         sql, _parameters = query.bind(self._dialect).sql()
         return str(sql)
+
+
+class Statements(Dialect, ABC):
+    """The reads as SQL text, for the dialect of one engine."""
+
+    def __init__(self, dialect: Database) -> None:
+        super().__init__(dialect)
+        self._lists: dict[tuple[Any, ...], str] = {}
 
     # --- sessions
 
@@ -92,14 +99,14 @@ class Statements(ABC):
     @cached_property
     def history(self) -> str:
         """(session_id, sequence of the last message seen, limit) -> (sequence, *MESSAGE_COLUMNS) of messages"""
-        return self.text(_history().limit(P))
+        return self.text(history().limit(P))
 
     @cached_property
     def history_of_student(self) -> str:
         """(session_id, sequence, student, student, limit) -> messages from or to the student, and broadcasts"""
         sent = (MessageRow.from_user == P) & MessageRow.type.in_([SQL(f"'{name}'") for name in STUDENT_MESSAGE_TYPES])
         received = (MessageRow.to_user == P) | (MessageRow.type == SQL(f"'{BROADCAST}'"))
-        return self.text(_history().where(sent | received).limit(P))
+        return self.text(history().where(sent | received).limit(P))
 
     @cached_property
     def rate_window(self) -> str:
@@ -118,10 +125,11 @@ class Statements(ABC):
         )
 
 
-def _history() -> Query:
+def history(after: Any = P) -> Query:
+    """(session_id, [sequence]) -> (sequence, *MESSAGE_COLUMNS) of a session's messages after that one, in order."""
     return (
         MessageRow.select(MessageRow.sequence, *MESSAGE_COLUMNS)
-        .where((MessageRow.session_id == P) & (MessageRow.sequence > P))
+        .where((MessageRow.session_id == P) & (MessageRow.sequence > after))
         .order_by(MessageRow.sequence)
     )
 

@@ -7,7 +7,7 @@ bring their own. Any number of threads call these methods at once, also for the 
 from typing import Any, Protocol
 
 CALL_TIMEOUT = 5.0
-"""Seconds after which a call must have ended, with a `TimedOutError` if nothing else. Leases are longer."""
+"""Seconds after which a call must have ended, with an `OutcomeUnknownError` if nothing else. Leases are longer."""
 
 
 class PlatformError(Exception):
@@ -19,11 +19,11 @@ class GoneError(PlatformError):
 
 
 class UnavailableError(PlatformError):
-    """Another attempt may succeed: throttled (429), a failure of the platform (5xx), no connection."""
+    """Another attempt may succeed: throttled (429), a failure of the platform (5xx), nobody listens."""
 
 
-class TimedOutError(UnavailableError):
-    """There was no answer in time: the call may have had its effect, so a frame may have been sent."""
+class OutcomeUnknownError(UnavailableError):
+    """No answer came, or not in time: the call may have had its effect, so a frame may have been sent."""
 
 
 class Connections(Protocol):

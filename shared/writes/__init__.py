@@ -55,9 +55,7 @@ class Writes(Protocol):
         by `append`. Raises `SessionNotFoundError`, `SessionAlreadyEndedError`.
         """
 
-    def append(
-        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
-    ) -> Change[Message]:
+    def append(self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None) -> Change[Message]:
         """Append a message to an active session; its sequence and time are set here, in the order of the commits.
 
         `authorize` raises when the sender may not send this message. A caller that will deliver passes a `lease`: it is

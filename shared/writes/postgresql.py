@@ -234,9 +234,7 @@ class PostgresqlWrites:
 
         return Change(run, atomic=True, order=session_id)
 
-    def append(
-        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
-    ) -> Change[Message]:
+    def append(self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None) -> Change[Message]:
         """Append a message to an active session. The token of a lease is the message's id."""
         message_id = new_id()
         statement = _statement(_COUNT_AND_APPEND if self._message_limit else _APPEND, lease)

@@ -78,9 +78,7 @@ class SqliteWrites:
 
         return Change(run)
 
-    def append(
-        self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None
-    ) -> Change[Message]:
+    def append(self, draft: MessageDraft, authorize: Callable[[], None], lease: Lease | None = None) -> Change[Message]:
         """Append a message to an active session; see `Writes.append`.
 
         The lease is taken before the only statement that counts. If that fails, the lease expires without a delivery.
