@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from emulator.containers import Outcome
 from emulator.gateway import cors, payload_v1_event, payload_v1_response, payload_v2_event, payload_v2_response
 from emulator.gateway.authorization.verdicts import Caller
-from emulator.gateway.request import Head, Request
+from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match, Router
 from emulator.manifest.model import Manifest, Route
@@ -24,8 +24,8 @@ class Api(Protocol):
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """The API's own answer to a CORS preflight."""
 
-    def match(self, head: Head) -> Match | None:
-        """The route of a request."""
+    def match(self, request: Request) -> Match | None:
+        """The route of a request, whose body may not have been read."""
 
     def missing(self) -> Response:
         """The answer when there is none."""
@@ -62,9 +62,9 @@ class HttpApi:
         """Answered for every path, whether there is a route or not."""
         return cors.preflight(self._cors, method, headers) if self._cors else None
 
-    def match(self, head: Head) -> Match | None:
+    def match(self, request: Request) -> Match | None:
         """The route of a request."""
-        return self._router.match(head.method, head.raw_path)
+        return self._router.match(request.method, request.raw_path)
 
     def missing(self) -> Response:
         """404."""

@@ -6,12 +6,13 @@ import base64
 import binascii
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from emulator.containers import Outcome
-from emulator.gateway.response import Response
+from emulator.gateway.response import Headers, Response
 
 TEXT_TYPE = (b"content-type", b"text/plain;charset=UTF-8")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -49,15 +50,28 @@ def response_of(result: dict[str, Any], *, decode: bool = True) -> Response:
     given = result.get("headers") or {}
     if not isinstance(given, dict):
         raise MalformedError("headers is not an object")
-    named = ((name.lower(), value) for name, value in given.items())
-    headers = [(header_name(name), header_value(name, value)) for name, value in named if name not in _HOP_BY_HOP]
+    headers = headers_of(given.items())
     body = _body(result, decode=decode)
-    if body and all(name != b"content-type" for name, _ in headers):
+    if body and "content-type" not in map(str.lower, given):
         headers.append(TEXT_TYPE)
     return Response(status, b"" if status in (204, 304) else body, headers)
 
 
+def headers_of(items: Iterable[tuple[str, Any]]) -> Headers:
+    """Headers as they are sent, without those that the server sets itself; a MalformedError for what cannot be sent."""
+    headers = []
+    for name, value in items:
+        if sent := _sent_name(name):
+            headers.append((sent, header_value(name, value)))
+    return headers
+
+
 @functools.lru_cache(maxsize=256)
+def _sent_name(name: str) -> bytes | None:
+    lower = name.lower()
+    return None if lower in _HOP_BY_HOP else header_name(lower)
+
+
 def header_name(name: str) -> bytes:
     """A header's name as it is sent; a MalformedError for text that is no such name."""
     if not _NAME.fullmatch(name):
@@ -67,10 +81,8 @@ def header_name(name: str) -> bytes:
 
 def header_value(name: str, value: Any) -> bytes:
     """A header's value as it is sent; numbers and booleans become text, a line break is a MalformedError."""
-    if isinstance(value, bool):
-        value = str(value).lower()
-    elif isinstance(value, (int, float)):
-        value = str(value)
+    if isinstance(value, (int, float)):
+        value = str(value).lower() if isinstance(value, bool) else str(value)
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise MalformedError(f"the header {name!r} has a value that cannot be sent")
     try:
@@ -90,7 +102,7 @@ def error_summary(outcome: Outcome) -> str:
 def _status(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+    if type(value) is not int or not 200 <= value <= 599:
         raise MalformedError(f"statusCode is {value!r}")
     return value
 
@@ -102,7 +114,7 @@ def _body(value: dict[str, Any], *, decode: bool) -> bytes:
     if not isinstance(body, (str, bytes)):
         raise MalformedError("body is not a string")
     if not decode or value.get("isBase64Encoded") is not True:
-        return body if isinstance(body, bytes) else body.encode()
+        return body.encode() if isinstance(body, str) else body
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):

@@ -9,7 +9,7 @@ from emulator.containers import Fault, Outcome
 from emulator.gateway import cors, payload_v2_event, payload_v2_response
 from emulator.gateway.authorization.verdicts import Caller
 from emulator.gateway.function_result import error_summary
-from emulator.gateway.request import Head, Request
+from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response, error_response, too_large
 from emulator.gateway.routing import Match
 from emulator.manifest.model import FunctionUrl, Route
@@ -31,7 +31,7 @@ class FunctionUrlApi:
         """Answered when the URL has CORS settings."""
         return cors.preflight(self._cors, method, headers) if self._cors else None
 
-    def match(self, _: Head) -> Match | None:
+    def match(self, _: Request) -> Match | None:
         """The function, whatever the method and the path."""
         return self._route, {}
 

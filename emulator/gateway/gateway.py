@@ -18,13 +18,12 @@ from emulator.containers import Outcome
 from emulator.containers.tasks import Tasks
 from emulator.gateway.apis import Api, HttpApi
 from emulator.gateway.authorization import authorizers, callers
-from emulator.gateway.authorization.authorizers import Authorizer
-from emulator.gateway.authorization.verdicts import Caller, Event, Verdict
+from emulator.gateway.authorization.verdicts import Caller, Verdict
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
 from emulator.gateway.load_balancer.alb import AlbApi
-from emulator.gateway.request import HEADER_LIMIT, SENT_NAMES, Head, Request, head_size
+from emulator.gateway.request import HEADER_LIMIT, Request
 from emulator.gateway.response import Response, error_response
 from emulator.gateway.rest.rest_api import RestApi
 from emulator.gateway.routing import Match
@@ -59,18 +58,20 @@ class Gateway:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, original: int = 0) -> Record:
         """Answer a request; it is recorded, with the number of the one that it repeats."""
-        record = _record(scope, original)
+        begun = time.perf_counter()
+        request = Request.from_scope(scope)
+        record = _record(request, begun, original)
         try:
-            response = await self._answer(scope, record, receive)
+            response = await self._answer(request, record, scope, receive)
         except ClientGoneError:  # or a client that is only slow: it reads the answer
             response = error_response(408, "Request Timeout")
         await reply(scope, send, response)
-        elapsed = record.milliseconds = (time.perf_counter() - record.begun) * 1000
+        elapsed = record.milliseconds = (time.perf_counter() - begun) * 1000
         record.status, record.note = response.status, response.note
         record.answer_headers, record.answer = response.headers, response.body
         self._project.requests.add(record)
         name = record.route.function.name if record.route else ""
-        self._project.console.request(record.method, record.path, response.status, elapsed, name, response.note)
+        self._project.console.request(request.method, request.raw_path, response.status, elapsed, name, response.note)
         return record
 
     def has_own_port(self, scope: Scope) -> bool:
@@ -96,38 +97,45 @@ class Gateway:
             return self._own.get(self._own_ports[scope["server"][1]])
         return self._rest if self._rest.owns(path) else self._http
 
-    async def _answer(self, scope: Scope, record: Record, receive: Receive) -> Response:
-        path = record.path
+    async def _answer(self, request: Request, record: Record, scope: Scope, receive: Receive) -> Response:
         try:
             manifest = self._project.refresh()
         except ManifestError as problem:
             return error_response(500, "Internal Server Error", str(problem))
         if manifest is not self._manifest:
             self._take(manifest)
-        if head_size(scope) > HEADER_LIMIT:
+        if request.head_size > HEADER_LIMIT:
             return error_response(431, "Request Header Fields Too Large")
-        api = self._api(scope, path)
+        api = self._api(scope, request.raw_path)
         if api is None:
             return error_response(404, "Not Found", "the manifest has no such address any more")
-        method, headers = scope["method"], scope["headers"]
-        if method == "OPTIONS" and (response := api.preflight(method, path, headers)):
+        method, headers = request.method, request.headers
+        if method == "OPTIONS" and (response := api.preflight(method, request.raw_path, headers)):
             return response
-        match = api.match(Head.from_scope(scope))
-        response = await self._serve(api, match, scope, record, receive) if match else api.missing()
+        match = api.match(request)
+        response = await self._serve(api, match, request, record, receive) if match else api.missing()
         api.finish(headers, response)
         return response
 
-    async def _serve(self, api: Api, match: Match, scope: Scope, record: Record, receive: Receive) -> Response:
+    async def _serve(self, api: Api, match: Match, request: Request, record: Record, receive: Receive) -> Response:
         route, parameters = match
         record.route = route
         by_name = self._authorizers  # of this route's manifest, which may change while the body arrives
-        body = await self._bodies.read(scope["headers"], receive)
+        body = await self._bodies.read(request.headers, receive)
         if body is None:
             return api.too_large()
-        record.body = body
-        request = Request.from_scope(scope, body)
-        call = Call(request, route, parameters, api.event(request, route, parameters))
-        prepared = await _prepared(api, call, by_name, record)
+        request.body = record.body = body
+        event = api.event(request, route, parameters)
+        caller: Caller | None = None
+        if name := route.authorizer:
+            begun = time.perf_counter()
+            verdict = await by_name[name].ask(Call(request, route, parameters, event))
+            record.authorization = _authorization(name, verdict, begun)
+            if isinstance(verdict, Response):
+                return verdict
+            caller = verdict
+            callers.add(event, route, caller)
+        prepared = api.prepare(request, route, event, caller)
         if isinstance(prepared, Response):
             return prepared
         payload = _encode(prepared)
@@ -173,33 +181,19 @@ def _own_api(address: Address, manifest: Manifest) -> Api:
     return FunctionUrlApi(next(url for url in manifest.urls if url.function.name == address.name))
 
 
-def _record(scope: Scope, original: int) -> Record:
-    client, server, headers = scope.get("client"), scope.get("server"), scope["headers"]
+def _record(request: Request, begun: float, original: int) -> Record:
     return Record(
-        scope["method"],
-        scope["raw_path"].decode("latin-1"),
-        scope["query_string"],
-        headers,
-        scope.get(SENT_NAMES) or [name for name, _ in headers],
-        server[1] if server else 80,
-        client[0] if client else "127.0.0.1",
-        time.perf_counter(),
+        request.method,
+        request.raw_path,
+        request.query.encode("latin-1"),
+        request.headers,
+        request.sent_names,
+        request.port,
+        request.source_ip,
+        begun,
+        request.epoch,
         original=original,
     )
-
-
-async def _prepared(api: Api, call: Call, by_name: Mapping[str, Authorizer], record: Record) -> Event | Response:
-    """What the function receives, or the response to a request that it may not see."""
-    caller: Caller | None = None
-    if name := call.route.authorizer:
-        begun = time.perf_counter()
-        verdict = await by_name[name].ask(call)
-        record.authorization = _authorization(name, verdict, begun)
-        if isinstance(verdict, Response):
-            return verdict
-        caller = verdict
-        callers.add(call.event, call.route, caller)
-    return api.prepare(call.request, call.route, call.event, caller)
 
 
 def _authorization(name: str, verdict: Verdict, begun: float) -> Authorization:

@@ -13,12 +13,11 @@ from emulator.gateway.function_result import (
     TEXT_TYPE,
     MalformedError,
     error_summary,
-    header_name,
-    header_value,
+    headers_of,
     response_of,
     value_of,
 )
-from emulator.gateway.response import JSON_TYPE, Headers, Response, error_response
+from emulator.gateway.response import JSON_TYPE, Response, error_response
 from emulator.gateway.rest import rest_errors
 
 _KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
@@ -62,7 +61,7 @@ def _complete(outcome: Outcome, defaults: dict[str, Any], *, decode: bool) -> Re
     if not isinstance(several, dict):
         raise MalformedError("multiValueHeaders is not an object")
     response = response_of(value, decode=decode)
-    added = [item for name, values in several.items() for item in _values(name, values)]
+    added = headers_of((name, value) for name, values in several.items() for value in _list(name, values))
     # For a name that is in both, only the values of multiValueHeaders are used.
     names = {name for name, _ in added}
     response.headers[:] = [item for item in response.headers if item[0] not in names] + added
@@ -71,7 +70,7 @@ def _complete(outcome: Outcome, defaults: dict[str, Any], *, decode: bool) -> Re
     return response
 
 
-def _values(name: str, values: Any) -> Headers:
+def _list(name: str, values: Any) -> list[Any]:
     if not isinstance(values, list):
         raise MalformedError(f"the values of {name!r} are not a list")
-    return [(header_name(name.lower()), header_value(name, value)) for value in values]
+    return values

@@ -18,10 +18,11 @@ API_ID = "local"
 def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:
     """The event, with the keys that AWS leaves out when they are empty left out too."""
     headers, cookies = join_headers(request)
+    context = _context(request, route, headers)
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": route.key,
-        "rawPath": request.path,
+        "routeKey": context["routeKey"],
+        "rawPath": context["http"]["path"],
         "rawQueryString": request.query,
     }
     if cookies:
@@ -29,7 +30,7 @@ def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict
     event["headers"] = headers
     if request.query:
         event["queryStringParameters"] = join_query(request.query)
-    event["requestContext"] = _context(request, route, headers)
+    event["requestContext"] = context
     if parameters:
         event["pathParameters"] = parameters
     if request.body:
@@ -45,7 +46,7 @@ def join_headers(request: Request) -> tuple[dict[str, str], list[str]]:
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in request.headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name == "cookie":
             cookies += [part for part in (piece.strip() for piece in value.split(";")) if part]
         elif name in headers:
@@ -81,7 +82,8 @@ def time_text(epoch: int) -> str:
 
 
 def _context(request: Request, route: Route, headers: dict[str, str]) -> dict[str, Any]:
-    domain = headers.get("host", "localhost").rpartition(":")[0] or headers.get("host", "localhost")
+    host = headers.get("host", "localhost")
+    domain = host.rpartition(":")[0] or host
     return {
         "accountId": ACCOUNT_ID,
         "apiId": API_ID,

@@ -18,7 +18,8 @@ def http_api(outcome: Outcome) -> Response:
         if not isinstance(value, dict) or "statusCode" not in value:
             return _inferred(value, outcome.payload)
         response = response_of(value)
-        response.headers += _cookies(value.get("cookies") or [])
+        if cookies := value.get("cookies"):
+            response.headers += _cookies(cookies)
     except (MalformedError, UnicodeError) as problem:
         return error_response(500, "Internal Server Error", f"malformed answer: {problem}")
     return response

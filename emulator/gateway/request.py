@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import time
 from dataclasses import dataclass
@@ -22,35 +23,8 @@ _TEXT = ("text/", "application/json", "application/javascript", "application/xml
 
 
 @dataclass(slots=True)
-class Head:
-    """What is known of a request before its body."""
-
-    method: str
-    raw_path: str
-    query: str
-    headers: list[tuple[bytes, bytes]]
-    source_ip: str
-
-    @classmethod
-    def from_scope(cls, scope: Any) -> Head:
-        """The head of an ASGI scope's request."""
-        return cls(
-            method=scope["method"],
-            raw_path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=scope["headers"],
-            source_ip=scope["client"][0] if scope.get("client") else "127.0.0.1",
-        )
-
-    def values(self, name: str) -> list[str]:
-        """Every value of a header, whatever the case of its name is."""
-        wanted = name.lower().encode("latin-1", "replace")
-        return [value.decode("latin-1") for key, value in self.headers if key == wanted]
-
-
-@dataclass(slots=True)
 class Request:
-    """A request with its whole body."""
+    """A request, from its head on."""
 
     method: str
     raw_path: str
@@ -61,30 +35,31 @@ class Request:
     """The names of `headers` as the client wrote them."""
     source_ip: str
     protocol: str
-    body: bytes
     id: str
     trace_id: str
     epoch: float
     port: int
+    body: bytes = b""
+    """Empty until the whole body has been read."""
 
     @classmethod
-    def from_scope(cls, scope: Any, body: bytes) -> Request:
+    def from_scope(cls, scope: Any) -> Request:
         """The request of an ASGI scope; each gets an id, and a trace id where the client has sent none."""
         now = time.time()
-        client = scope.get("client")
+        headers = scope["headers"]
+        client, server = scope.get("client"), scope.get("server")
         return cls(
             method=scope["method"],
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
-            headers=scope["headers"],
-            sent_names=scope.get(SENT_NAMES) or [name for name, _ in scope["headers"]],
+            headers=headers,
+            sent_names=scope.get(SENT_NAMES) or [name for name, _ in headers],
             source_ip=client[0] if client else "127.0.0.1",
             protocol=f"HTTP/{scope['http_version']}",
-            body=body,
             id=ids.request(),
-            trace_id=_sent_trace(scope["headers"]) or ids.trace(now),
+            trace_id=_sent_trace(headers) or ids.trace(now),
             epoch=now,
-            port=scope["server"][1] if scope.get("server") else 80,
+            port=server[1] if server else 80,
         )
 
     @property
@@ -92,24 +67,32 @@ class Request:
         """The path percent-decoded, as the gateway hands it on."""
         return unquote(self.raw_path) if "%" in self.raw_path else self.raw_path
 
+    @property
+    def head_size(self) -> int:
+        """The bytes of the request line and the headers, as they came over the wire."""
+        query = len("?" + self.query) if self.query else 0
+        line = len(self.method) + len(self.raw_path) + query + len("  HTTP/1.1\r\n")
+        return line + sum(map(len, itertools.chain(*self.headers))) + len(": \r\n") * len(self.headers)
+
     def header(self, name: bytes) -> str:
         """The first value of the header with this lowercase name, empty where there is none."""
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return ""
+
+    def values(self, name: str) -> list[str]:
+        """Every value of a header, whatever the case of its name is."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return [value.decode("latin-1") for key, value in self.headers if key == wanted]
 
 
 def _sent_trace(headers: list[tuple[bytes, bytes]]) -> str:
     """The client's X-Amzn-Trace-Id if it is one of X-Ray's form, else nothing."""
-    value = next((value for name, value in headers if name == b"x-amzn-trace-id"), b"")
-    return value.decode() if _TRACE_ID.fullmatch(value) else ""
-
-
-def head_size(scope: Any) -> int:
-    """The bytes of the request line and the headers, as they came over the wire."""
-    query = len(scope["query_string"])
-    size = len(scope["method"]) + len(scope["raw_path"]) + query + (query > 0) + len(" HTTP/1.1\r\n") + 1
-    for name, value in scope["headers"]:
-        size += len(name) + len(value) + 4
-    return size
+    for name, value in headers:
+        if name == b"x-amzn-trace-id":
+            return value.decode() if _TRACE_ID.fullmatch(value) else ""
+    return ""
 
 
 def body_text(body: bytes, content_type: str) -> tuple[str, bool]:

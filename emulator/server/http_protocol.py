@@ -176,6 +176,7 @@ class Protocol(HttpToolsProtocol):
 
 async def _reply(cycle: RequestResponseCycle, response: Response) -> None:
     """Send what uvicorn sends for the two messages of a response, in one system call and one packet."""
+    del cycle.scope["extensions"]  # it refers to the cycle: both would wait for the garbage collector
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
     if cycle.disconnected:

@@ -64,7 +64,7 @@ class Console:
             return
         colour = _COLOURS.get(status // 100, "")
         shown = f"\x1b[{colour}m{status}\x1b[0m" if self._coloured and colour else str(status)
-        line = f"{visible(method):<7} {visible(path)}  {shown}  {milliseconds:.1f} ms  {visible(name) or '-'}"
+        line = f"{visible(f'{method:<7} {path}')}  {shown}  {milliseconds:.1f} ms  {visible(name) or '-'}"
         self._add(f"{line}  ({visible(note)})" if note else line)
 
     def output(self, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from emulator.gateway.load_balancer import alb_conditions
-from emulator.gateway.request import Head
+from emulator.gateway.request import Request
 from emulator.manifest.events.alb_model import AlbConditions
 from emulator.manifest.loader import load
 from emulator.manifest.yaml.document import ManifestError
@@ -202,8 +202,9 @@ HEADERS = [(b"host", b"School.example:8080"), (b"x-kind", b"Beta"), (b"x-kind", 
     ],
 )
 def test_conditions(conditions: AlbConditions, holds: bool) -> None:
-    head = Head("GET", "/pets/1", "q=abc&r", HEADERS, "192.0.2.7")
-    assert alb_conditions.hold(conditions, head) is holds
+    scope = {"method": "GET", "raw_path": b"/pets/1", "query_string": b"q=abc&r", "http_version": "1.1"}
+    request = Request.from_scope({**scope, "headers": HEADERS, "client": ("192.0.2.7", 1)})
+    assert alb_conditions.hold(conditions, request) is holds
 
 
 @pytest.mark.parametrize(

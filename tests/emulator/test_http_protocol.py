@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import socket
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httptools
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.server import ServerState
 
+from emulator.gateway.gateway import REPLY
+from emulator.gateway.response import Response
 from emulator.server import http_protocol
 from emulator.server.http_protocol import Protocol
 from tests.emulator.harness import Emulator
@@ -40,10 +44,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(ws: Any = "none") -> AsyncIterator[Client]:
+async def connected(ws: Any = "none", served: ASGIApp = application) -> AsyncIterator[Client]:
     """A client of the application, over a real socket."""
     loop = asyncio.get_running_loop()
-    config = uvicorn.Config(application, http=Protocol, ws=ws, log_config=None)
+    config = uvicorn.Config(served, http=Protocol, ws=ws, log_config=None)
     config.load()
     state = ServerState()
     server = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1", 0)
@@ -258,3 +262,24 @@ def test_the_limit_of_a_head_does_not_count_the_requests_before_it() -> None:
     answer = ask(long, long, LAST)
     assert answer.count(b"GET /long") == 2
     assert b"GET /last" in answer
+
+
+def test_an_answered_request_is_freed_at_once() -> None:
+    found: list[weakref.ref[Any]] = []
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(weakref.ref(receive.__self__))  # type: ignore[attr-defined]
+        await scope["extensions"][REPLY](Response(200, b"ok"))
+
+    async def run() -> None:
+        async with connected(served=whole) as (reader, writer), asyncio.timeout(10):
+            for _ in range(2):
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.readuntil(b"ok")
+            assert found[0]() is None
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()

@@ -109,12 +109,13 @@ def test_an_answer_with_several_values(old: Emulator) -> None:
     value = {
         "statusCode": 201,
         "headers": {"X-One": "replaced", "X-Two": "kept"},
-        "multiValueHeaders": {"X-One": ["a", "b"], "Set-Cookie": ["c=1", "d=2"]},
+        "multiValueHeaders": {"X-One": ["a", "b"], "Set-Cookie": ["c=1", "d=2"], "Content-Length": ["99"]},
         "body": "made",
     }
     answer = old.post("/prod/answer", value)
-    found = [item for item in answer.headers if item[0] in ("x-one", "x-two", "set-cookie")]
+    found = [item for item in answer.headers if item[0] in ("x-one", "x-two", "set-cookie", "content-length")]
     assert sorted(found) == [
+        ("content-length", "4"),
         ("set-cookie", "c=1"),
         ("set-cookie", "d=2"),
         ("x-one", "a"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -12,13 +11,12 @@ from emulator.gateway.function_result import (
     TEXT_TYPE,
     MalformedError,
     error_summary,
-    header_name,
-    header_value,
+    headers_of,
     response_of,
     value_of,
 )
 from emulator.gateway.load_balancer import alb_conditions, alb_event
-from emulator.gateway.request import Head, Request
+from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response
 from emulator.gateway.routing import Match
 from emulator.manifest.events.alb_model import AlbRule
@@ -42,9 +40,9 @@ class AlbApi:
     def preflight(self, method: str, raw_path: str, headers: Headers) -> Response | None:
         """None: a load balancer has no CORS."""
 
-    def match(self, head: Head) -> Match | None:
+    def match(self, request: Request) -> Match | None:
         """The function of the first rule whose conditions hold."""
-        found = next((one for one in self._rules if alb_conditions.hold(one.rule.conditions, head)), None)
+        found = next((one for one in self._rules if alb_conditions.hold(one.rule.conditions, request)), None)
         return (found.route, {}) if found else None
 
     def missing(self) -> Response:
@@ -109,10 +107,10 @@ def _response(value: Any, *, multi_value: bool) -> Response:
     return response
 
 
-def _every(several: Any) -> Iterable[tuple[bytes, bytes]]:
+def _every(several: Any) -> Headers:
     if not isinstance(several, dict) or not all(isinstance(values, list) for values in several.values()):
         raise MalformedError("multiValueHeaders is not an object of lists")
-    return [(header_name(name.lower()), header_value(name, one)) for name, values in several.items() for one in values]
+    return headers_of((name, one) for name, values in several.items() for one in values)
 
 
 def _page(status: int, note: str) -> Response:

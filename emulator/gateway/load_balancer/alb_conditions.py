@@ -6,27 +6,27 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from emulator.gateway.request import Head
+from emulator.gateway.request import Request
 from emulator.manifest.events.alb_model import AlbConditions
 
 
-def hold(conditions: AlbConditions, head: Head) -> bool:
+def hold(conditions: AlbConditions, request: Request) -> bool:
     """Whether every condition holds for a request. A star is any text, a question mark is one character.
 
     Paths are compared with their case, everything else without it. Parameters are compared as they were sent.
     """
     return (
-        (not conditions.methods or head.method in conditions.methods)
-        and (not conditions.paths or any(_like(pattern, head.raw_path) for pattern in conditions.paths))
-        and (not conditions.hosts or _any_like(conditions.hosts, [_host(head)]))
-        and all(_any_like(patterns, head.values(name)) for name, patterns in conditions.headers)
-        and (not conditions.query or _has_parameter(conditions, head))
-        and (not conditions.networks or _is_from(conditions.networks, head.source_ip))
+        (not conditions.methods or request.method in conditions.methods)
+        and (not conditions.paths or any(_like(pattern, request.raw_path) for pattern in conditions.paths))
+        and (not conditions.hosts or _any_like(conditions.hosts, [_host(request)]))
+        and all(_any_like(patterns, request.values(name)) for name, patterns in conditions.headers)
+        and (not conditions.query or _has_parameter(conditions, request))
+        and (not conditions.networks or _is_from(conditions.networks, request.source_ip))
     )
 
 
-def _has_parameter(conditions: AlbConditions, head: Head) -> bool:
-    sent = [pair.partition("=")[::2] for pair in head.query.split("&")]
+def _has_parameter(conditions: AlbConditions, request: Request) -> bool:
+    sent = [pair.partition("=")[::2] for pair in request.query.split("&")]
     return any(
         _like(key.lower(), name.lower()) and _like(pattern.lower(), value.lower())
         for key, pattern in conditions.query
@@ -43,8 +43,8 @@ def _like(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _host(head: Head) -> str:
-    return re.sub(r":\d*$", "", next(iter(head.values("host")), ""))
+def _host(request: Request) -> str:
+    return re.sub(r":\d*$", "", request.header(b"host"))
 
 
 def _is_from(networks: Iterable[str], address: str) -> bool:

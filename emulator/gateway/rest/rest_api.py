@@ -7,7 +7,7 @@ from typing import Any
 from emulator.containers import Outcome
 from emulator.gateway import media_types, payload_v1_event, payload_v1_response
 from emulator.gateway.authorization.verdicts import Caller
-from emulator.gateway.request import Head, Request
+from emulator.gateway.request import Request
 from emulator.gateway.response import Headers, Response
 from emulator.gateway.rest import api_keys, lambda_integration, request_validation, rest_errors
 from emulator.gateway.rest.rest_preflights import Preflights
@@ -43,9 +43,9 @@ class RestApi:
             return None
         return self._preflights.answer(match[0].path, headers)
 
-    def match(self, head: Head) -> Match | None:
+    def match(self, request: Request) -> Match | None:
         """The route of a request, its stage left out."""
-        return self._router.match(head.method, self._resource(head.raw_path))
+        return self._router.match(request.method, self._resource(request.raw_path))
 
     def missing(self) -> Response:
         """403, as REST APIs answer where there is no route."""
