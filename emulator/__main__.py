@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import commands, events, options, output, requests
+from emulator.cli import clock, commands, events, options, output, requests, times
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -41,6 +41,9 @@ IdleSeconds = Annotated[float, typer.Option(min=0.1, help="After how long withou
 Prewarm = Annotated[int, typer.Option(min=0, help="Processes of each function to start before any request.")]
 KeepRequests = Annotated[int, typer.Option(min=0, help="How many of the latest requests are kept to be looked at.")]
 KeepMegabytes = Annotated[int, typer.Option(min=1, help="How much memory they may take, more or less.")]
+At = Annotated[
+    str | None, typer.Option(help="The time that functions see at the start, such as 2026-11-22T08:00Z; it runs on.")
+]
 EnforceMemory = Annotated[bool, typer.Option("--enforce-memory", help="End a process that outgrows its memorySize.")]
 
 cli = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -70,6 +73,7 @@ def serve(
     keep_megabytes: KeepMegabytes = RequestBook.MEGABYTES,
     identity: BeIdentityProvider = False,
     identity_key: IdentityKey = None,
+    at: At = None,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -100,9 +104,9 @@ def serve(
     runtime = options.Runtime.INLINE if inline else runtime
     provider = Identity(identity_key) if identity or identity_key else None
     source = Source(manifest, stage, param, no_timeouts)
-    serve_until_stopped(
-        host, port, source, runtime, settings, allow_host, provider, RequestBook(keep_requests, keep_megabytes)
-    )
+    book = RequestBook(keep_requests, keep_megabytes)
+    moment = None if at is None else times.moment("--at", at)
+    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment)
 
 
 cli.command("invoke")(commands.invoke)
@@ -112,6 +116,7 @@ cli.command("logs")(commands.logs)
 cli.command("requests")(requests.requests)
 cli.command("resend")(requests.resend)
 cli.command("schedules")(commands.schedules)
+cli.command("clock")(clock.clock)
 cli.command("token")(commands.token)
 cli.command("openapi")(commands.describe)
 

@@ -75,7 +75,7 @@ def invoke(
     invocation = Invocation(ids.invocation(), payload)
     outcome = asyncio.run(_once(containers, function, invocation))
     outcome.log = b"" if outcome.shown else outcome.log
-    sys.stderr.write(LogBook().record(function, invocation.request_id, outcome).shown())
+    sys.stderr.write(LogBook().record(function, invocation.request_id, outcome, time.time()).shown())
     if outcome.fault is None and (line := batches.report(payload, outcome.payload)):
         sys.stderr.write(f"{console.visible(line)}\n")
     output.write(console.visible_json(outcome.payload.decode(errors="replace")) + "\n")

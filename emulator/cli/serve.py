@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.cli import options
+from emulator.containers import TravelError
 from emulator.containers.workers import Settings
 from emulator.gateway.gateway import Gateway
 from emulator.manifest import addresses
@@ -18,6 +21,7 @@ from emulator.server.access import is_loopback
 from emulator.server.app import Application
 from emulator.server.http_server import PortTakenError, Server, listen
 from emulator.service import console
+from emulator.service.clock import Clock, ClockError
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
@@ -43,10 +47,12 @@ def serve_until_stopped(
     allow_hosts: Iterable[str] = (),
     identity: Identity | None = None,
     requests: RequestBook | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
-    The emulator's own routes answer for a loopback host, for `host`, and for those of `allow_hosts`.
+    With `at` the clock starts there. The emulator's own routes answer for a loopback host, for `host`, and for those
+    of `allow_hosts`.
     """
     manifest = options.loaded(source)
     containers = options.containers(runtime, manifest, settings)
@@ -58,11 +64,14 @@ def serve_until_stopped(
     further = {address: _listen_near(host, port) for address in addresses.of_manifest(manifest)}
     own_address = _address(host, listener)
     urls = {one: _address(host, found) for one, found in further.items()}
-    provider = None if identity is None else _identity_provider(identity, own_address)
+    screen = Console()
+    functions = Functions(containers, LogBook(), screen)
+    if at is not None:
+        _start_at(functions.clock, at)
+    provider = None if identity is None else _identity_provider(identity, own_address, functions.clock)
     issuer = "" if provider is None else provider.issuer
     text = console.banner(manifest, own_address, runtime.value, urls, issuer)
-    screen = Console()
-    project = Project(source, manifest, Functions(containers, LogBook(), screen), screen, requests)
+    project = Project(source, manifest, functions, screen, requests)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
     routes = [] if provider is None else provider.routes()
     application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes)
@@ -91,11 +100,18 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _identity_provider(identity: Identity, url: str) -> IdentityProvider:
+def _start_at(clock: Clock, moment: datetime) -> None:
+    try:
+        asyncio.run(clock.show(moment, running=True))
+    except (ClockError, TravelError) as error:
+        options.refuse(f"--at: {error}")
+
+
+def _identity_provider(identity: Identity, url: str, clock: Clock) -> IdentityProvider:
     # Imported here: everybody else does without the packages for cryptography.
     from emulator.server.identity_provider import IdentityProvider, KeyFileError
 
     try:
-        return IdentityProvider(url, identity.key_file)
+        return IdentityProvider(url, clock, identity.key_file)
     except KeyFileError as error:
         options.refuse(str(error))

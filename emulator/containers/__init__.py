@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from emulator.manifest.model import Function, Manifest
 from emulator.runtime import answers
+from emulator.runtime.time_travel import Timeline
 
 
 class Fault(enum.Enum):
@@ -71,6 +72,10 @@ class Outcome:
             return payload.decode(errors="replace")
 
 
+class TravelError(Exception):
+    """Functions cannot be shown another time than the system's; the text says why."""
+
+
 class Containers(Protocol):
     """Something that runs functions."""
 
@@ -87,6 +92,12 @@ class Containers(Protocol):
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest from the next invocation on."""
 
+    async def follow(self, timeline: Timeline) -> None:
+        """Show functions this time, from their next invocation on at the latest.
+
+        Raises TravelError where they cannot be shown another time than the system's; then nothing has changed.
+        """
+
     async def stop(self) -> None:
         """End every environment; each has a few seconds to run what it registered for its exit."""
 
@@ -99,9 +110,9 @@ def failed(fault: Fault, message: str, kind: str | None = None, **figures: Any) 
     return Outcome(json.dumps(error).encode(), fault, **figures)
 
 
-def timed_out(function: Function, request_id: str, **figures: Any) -> Outcome:
-    """The outcome of an invocation that ran into its time-out."""
-    message = f"{stamp(time.time())} {request_id} Task timed out after {function.timeout:.2f} seconds"
+def timed_out(function: Function, request_id: str, now: int, **figures: Any) -> Outcome:
+    """The outcome of an invocation that ran into its time-out; `now` is in nanoseconds since 1970."""
+    message = f"{stamp(now / 1e9)} {request_id} Task timed out after {function.timeout:.2f} seconds"
     return failed(Fault.TIMED_OUT, message, duration=function.timeout * 1000.0, **figures)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from emulator.containers import Fault, Invocation, Outcome, debugging, exited, failed, timed_out
 from emulator.containers.process import Process
 from emulator.manifest.model import Function
+from emulator.runtime.time_travel import Timeline
 
 INIT_SECONDS = 10
 EOF_SECONDS = 0.05
@@ -20,6 +21,8 @@ class Owner(Protocol):
     """Keeps the container, and is called when its state changes."""
 
     function: Function
+    timeline: Timeline
+    """What the function's clock shows."""
 
     def ready(self, container: Container) -> None:
         """It can take an invocation."""
@@ -37,7 +40,7 @@ class Owner(Protocol):
 class Container:
     """A process with a channel to it. It starts, is idle and busy in turn, and ends.
 
-    A subclass defines the channel: it implements `start`, `_send` and `_close_channel`, and calls `_ready`,
+    A subclass defines the channel: it implements `start`, `follow`, `_send` and `_close_channel`, and calls `_ready`,
     `_settle` and `_fail`.
     """
 
@@ -72,9 +75,13 @@ class Container:
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._check_deadline)
         try:
-            self._send(invocation, time.time_ns() // 1_000_000 + seconds * 1000)
+            self._send(invocation, time.monotonic() + seconds)
         except Exception as error:  # nothing was written: the process can take the next event
             self._settle(failed(Fault.RAISED, f"the event cannot be sent: {error}", type(error).__name__))
+
+    def follow(self, timeline: Timeline) -> bool:
+        """Show this time from the next invocation on; False when only a new process can."""
+        raise NotImplementedError
 
     def retire(self, grace: float) -> None:
         """Close the channel, which lets the process end by itself; after `grace` seconds it is killed."""
@@ -95,7 +102,8 @@ class Container:
         """Whether an invocation is under way."""
         return self._future is not None
 
-    def _send(self, invocation: Invocation, deadline: int) -> None:
+    def _send(self, invocation: Invocation, deadline: float) -> None:
+        """Hand over an invocation; `deadline` is a time of `time.monotonic`."""
         raise NotImplementedError
 
     def _close_channel(self) -> None:
@@ -150,7 +158,7 @@ class Container:
             self._timer = self._loop.call_later(left, self._check_deadline)
 
     def _time_out(self) -> None:
-        self._finish(timed_out(self.function, self._request_id))
+        self._finish(timed_out(self.function, self._request_id, self._owner.timeline.now()))
         self.process.kill()
 
     def _exited(self, reason: str) -> None:

@@ -14,7 +14,17 @@ import threading
 import time
 from collections.abc import Mapping
 
-from emulator.containers import Fault, Invocation, Outcome, debugging, environment, exited, throttled, timed_out
+from emulator.containers import (
+    Fault,
+    Invocation,
+    Outcome,
+    TravelError,
+    debugging,
+    environment,
+    exited,
+    throttled,
+    timed_out,
+)
 from emulator.containers.capture import Buffers
 from emulator.containers.debugging import DEBUGGING_SECONDS, Prompt
 from emulator.containers.import_path import ImportPath
@@ -24,6 +34,7 @@ from emulator.runtime import handlers, log_format
 from emulator.runtime.answers import Answer
 from emulator.runtime.context import LambdaContext, set_trace_id
 from emulator.runtime.memory import Memory
+from emulator.runtime.time_travel import Timeline, Traveller
 
 Loaded = tuple[handlers.Handler, dict[str, str]]
 """A handler, and the variables that its context reads."""
@@ -44,6 +55,7 @@ class InlineContainers:
         self._printed = Buffers()
         self._prompt = Prompt()
         self._memory = Memory()
+        self._traveller = Traveller()
 
     async def start(self) -> None:
         """Prepare this process as Lambda prepares a function's: working folder, import path, environment."""
@@ -79,7 +91,7 @@ class InlineContainers:
                 timer = loop.call_later(DEBUGGING_SECONDS, end_at_limit)
             elif thread:
                 self._threads.give_up()
-                _settle(future, timed_out(function, invocation.request_id))
+                _settle(future, timed_out(function, invocation.request_id, time.time_ns()))
             else:
                 _settle(future, throttled(function))
 
@@ -94,6 +106,13 @@ class InlineContainers:
         self._manifest = manifest
         self._loaded.clear()
         self._set_environment()
+
+    async def follow(self, timeline: Timeline) -> None:
+        """Show this time in the whole process, at once: to the emulator, too, whose timers are monotonic."""
+        try:
+            self._traveller.follow(timeline)
+        except ImportError as error:
+            raise TravelError(f"the package time-machine, which moves the time, cannot be used: {error}") from None
 
     async def stop(self) -> None:
         """Nothing to end: threads end with the process, which runs what modules registered for its exit."""
@@ -145,7 +164,7 @@ class InlineContainers:
         set_trace_id(invocation.trace_id)
         context = LambdaContext(
             invocation.request_id,
-            int(time.time() * 1000) + function.timeout * 1000,
+            time.monotonic() + function.timeout,
             variables,
             function.arn,
             json.loads(invocation.client_context) if invocation.client_context else None,

@@ -11,6 +11,7 @@ from emulator.containers.container import Container, Owner
 from emulator.containers.tasks import Tasks
 from emulator.containers.watch import Watch
 from emulator.manifest.model import Function
+from emulator.runtime.time_travel import REAL, Timeline
 
 Waiting = tuple[Invocation, asyncio.Future[Outcome]]
 Maker = Callable[[Owner], Container]
@@ -30,8 +31,10 @@ class Pool:
         limit: int,
         queue_seconds: float,
         written: set[str] | None = None,
+        timeline: Timeline = REAL,
     ) -> None:
         self.function = function
+        self.timeline = timeline
         self._make = make
         self._starter = starter
         self._limit = limit
@@ -76,9 +79,16 @@ class Pool:
         self._watch = Watch()
         self._idle.clear()
         for container in self._containers:
-            container.retired = True
-            if not container.busy and container.up:
-                container.retire(GRACE_SECONDS)
+            self._use_no_more(container)
+
+    def follow(self, timeline: Timeline) -> None:
+        """Show this time in every environment; one that cannot takes no further invocation."""
+        self.timeline = timeline
+        for container in self._containers:
+            if not container.follow(timeline):
+                if container in self._idle:
+                    self._idle.remove(container)
+                self._use_no_more(container)
 
     def evict(self, before: float) -> None:
         """End the environments that have been idle since before this time."""
@@ -140,6 +150,11 @@ class Pool:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             message = f"no process for {self.function.name}: {reason}"
             container.abandon(failed(Fault.EXITED, message, "Runtime.ExitError"))
+
+    def _use_no_more(self, container: Container) -> None:
+        container.retired = True
+        if not container.busy and container.up:
+            container.retire(GRACE_SECONDS)
 
     def _grow_for_waiting(self) -> None:
         starting = sum(not container.up for container in self._containers)

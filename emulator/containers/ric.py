@@ -15,13 +15,20 @@ import httptools
 
 from emulator.containers import Fault, Invocation, Outcome
 from emulator.containers.container import Container, Owner
+from emulator.containers.worker import HOME
 from emulator.runtime import handlers
+from emulator.runtime.time_travel import REAL, Timeline
+from emulator.runtime.travelling_client import SEPARATOR
 
 OK, ACCEPTED, UNKNOWN = (
     b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n" % status
     for status in (b"200 OK", b"202 Accepted", b"404 Not Found")
 )
 TAKEN = b'{"status":"OK"}'
+BOOT = """import sys
+sys.path[0] = sys.argv[3]
+from emulator.runtime.travelling_client import main
+main(int(sys.argv[1]), sys.argv[2], sys.argv[4], sys.argv[5])"""
 BASE = b"/2018-06-01/runtime/"
 SOURCES = 2000
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__"})
@@ -43,6 +50,9 @@ class RuntimeClient(Container):
         self._waiting: tuple[bytes, dict[str, str]] | None = None
         self._sent = 0.0
         self._root = ""
+        self._timeline = REAL
+        """The timeline that the process has been given; the real one for a process that cannot travel."""
+        self._timelines: socket.socket | None = None
 
     async def start(self, python: str, environ: dict[str, str], root: str) -> None:
         """Serve the Runtime API on a port of its own, and start the client."""
@@ -51,9 +61,23 @@ class RuntimeClient(Container):
         self._server = await self._loop.create_server(lambda: Connection(self), sock=listener)
         host, port = listener.getsockname()
         environ["AWS_LAMBDA_RUNTIME_API"] = f"{host}:{port}"
-        command = [python or sys.executable, "-m", "awslambdaric", self.function.handler]
-        self.process.start(command, environ, root)
+        self._timeline = self._owner.timeline
+        if self._timeline == REAL:
+            command = [python or sys.executable, "-m", "awslambdaric", self.function.handler]
+            self.process.start(command, environ, root)
+        else:
+            self._start_travelling(python or sys.executable, environ, root)
         self._limit_start()
+
+    def _start_travelling(self, python: str, environ: dict[str, str], root: str) -> None:
+        self._timelines, theirs = socket.socketpair()
+        with theirs:
+            arguments = [str(theirs.fileno()), root, HOME, self._timeline.text(), self.function.handler]
+            self.process.start([python, "-c", BOOT, *arguments], environ, root, theirs)
+
+    def follow(self, timeline: Timeline) -> bool:
+        """The client takes a timeline with its next event, if it was started to travel."""
+        return (timeline == REAL) == (self._timeline == REAL)
 
     def connected(self, connection: Connection, *, here: bool) -> None:
         """A connection of the client was opened or closed."""
@@ -83,11 +107,15 @@ class RuntimeClient(Container):
         """The client could not load the handler."""
         self._fail(Outcome(payload, Fault.RAISED))
 
-    def _send(self, invocation: Invocation, deadline: int) -> None:
+    def _send(self, invocation: Invocation, deadline: float) -> None:
         self._sent = time.perf_counter()
+        if self._timelines is not None and self._timeline != self._owner.timeline:
+            self._timeline = self._owner.timeline
+            self._timelines.sendall(self._timeline.text().encode() + SEPARATOR)
+        epoch = time.time() + deadline - time.monotonic()
         headers = {
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Deadline-Ms": str(int(epoch * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
             "Lambda-Runtime-Trace-Id": invocation.trace_id,
         }
@@ -106,6 +134,8 @@ class RuntimeClient(Container):
     def _close_channel(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._timelines is not None:
+            self._timelines.close()
         for connection in list(self._connections):
             connection.close()
 

@@ -11,12 +11,13 @@ from typing import cast
 
 from emulator.containers import Fault, Invocation, Outcome
 from emulator.containers.container import Container, Owner
+from emulator.runtime.time_travel import Timeline
 from emulator.runtime.worker import ANSWER, ERROR, FILES, INIT_ERROR, LENGTH, READY, REPLY, REQUEST
 
 BOOT = """import sys
 sys.path[0] = sys.argv[3]
 from emulator.runtime.worker import main
-main(int(sys.argv[1]), sys.argv[2])"""
+main(int(sys.argv[1]), sys.argv[2], sys.argv[4])"""
 ENDING_SECONDS = 1.0
 HOME = str(Path(__file__).parents[2])
 
@@ -29,13 +30,17 @@ class Worker(Container, asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._reason = ""
+        self._timeline = owner.timeline
+        """The timeline that the process has been given."""
 
     async def start(self, python: str, environ: dict[str, str], root: str) -> None:
         """Start the process with one end of a socket pair."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                command = [python or sys.executable, "-c", BOOT, str(theirs.fileno()), root, HOME]
+                self._timeline = self._owner.timeline
+                arguments = [str(theirs.fileno()), root, HOME, self._timeline.text()]
+                command = [python or sys.executable, "-c", BOOT, *arguments]
                 environ["_INVOKED_FUNCTION_ARN"] = self.function.arn
                 self.process.start(command, environ, root, theirs)
             self._limit_start()
@@ -47,6 +52,15 @@ class Worker(Container, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the channel is open."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from asyncio's
+        self.follow(self._owner.timeline)
+
+    def follow(self, timeline: Timeline) -> bool:
+        """Tell the process, which reads it before its next invocation."""
+        if timeline != self._timeline and self._transport is not None and not self._transport.is_closing():
+            self._timeline = timeline
+            text = timeline.text().encode()
+            self._transport.write(REQUEST.pack(REQUEST.size - LENGTH.size + len(text), 0) + text)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """asyncio: part of a frame, or of several."""
@@ -70,7 +84,7 @@ class Worker(Container, asyncio.Protocol):
             # An interpreter that is ending closes its sockets first: wait for its own exit code.
             self._loop.call_later(ENDING_SECONDS, self.process.kill)
 
-    def _send(self, invocation: Invocation, deadline: int) -> None:
+    def _send(self, invocation: Invocation, deadline: float) -> None:
         assert self._transport is not None
         head = f"{invocation.request_id}\t{deadline}\t{invocation.trace_id}\t{invocation.client_context}".encode()
         length = REQUEST.size - LENGTH.size + len(head) + len(invocation.payload)

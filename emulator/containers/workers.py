@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
-from emulator.containers import Invocation, Outcome, debugging, environment
+from emulator.containers import Invocation, Outcome, TravelError, debugging, environment
 from emulator.containers.container import Container
 from emulator.containers.pool import Maker, Pool
 from emulator.containers.tasks import Tasks, repeat
 from emulator.containers.worker import Worker
 from emulator.manifest.model import Function, Manifest
+from emulator.runtime.time_travel import LIBRARY, REAL, Timeline
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class WorkerContainers:
         self._make = make
         self._pools: dict[str, Pool] = {}
         self._written: set[str] = set()
+        self._timeline = REAL
+        self._can_travel = False
         self._draining = Tasks()
         self._checks = Tasks()
 
@@ -69,6 +73,15 @@ class WorkerContainers:
             self._draining.start(pool.ended())
         self._pools = {}
 
+    async def follow(self, timeline: Timeline) -> None:
+        """Show this time in every environment, from its next invocation on."""
+        if timeline != REAL and not self._can_travel:
+            await _check_library(self._settings.python or sys.executable)
+            self._can_travel = True
+        self._timeline = timeline
+        for pool in self._pools.values():
+            pool.follow(timeline)
+
     async def stop(self) -> None:
         """End every environment; each may finish what it registered for its exit."""
         self._checks.cancel()
@@ -76,7 +89,8 @@ class WorkerContainers:
 
     def _pool(self, function: Function) -> Pool:
         limit, queue_seconds = self._settings.max_containers, self._settings.queue_seconds
-        pool = self._pools[function.name] = Pool(function, self._make, self._start, limit, queue_seconds, self._written)
+        pool = Pool(function, self._make, self._start, limit, queue_seconds, self._written, self._timeline)
+        self._pools[function.name] = pool
         return pool
 
     async def _start(self, container: Container) -> None:
@@ -91,3 +105,12 @@ class WorkerContainers:
     def _enforce_memory(self) -> None:
         for pool in self._pools.values():
             pool.enforce_memory()
+
+
+async def _check_library(python: str) -> None:
+    """Raise a TravelError for an interpreter without the library that moves its time."""
+    command = (python, "-c", f"import {LIBRARY}")
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet)
+    if await process.wait():
+        raise TravelError(f"{python} has no package time-machine, which moves the time: install it there with pip")

@@ -59,7 +59,7 @@ class Gateway:
     async def serve(self, scope: Scope, receive: Receive, send: Send, original: int = 0) -> Record:
         """Answer a request; it is recorded, with the number of the one that it repeats."""
         begun = time.perf_counter()
-        request = Request.from_scope(scope)
+        request = Request.from_scope(scope, self._project.clock.time())
         record = _record(request, begun, original)
         try:
             response = await self._answer(request, record, scope, receive)

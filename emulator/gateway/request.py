@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -43,9 +42,11 @@ class Request:
     """Empty until the whole body has been read."""
 
     @classmethod
-    def from_scope(cls, scope: Any) -> Request:
-        """The request of an ASGI scope; each gets an id, and a trace id where the client has sent none."""
-        now = time.time()
+    def from_scope(cls, scope: Any, now: float) -> Request:
+        """The request of an ASGI scope, at a time since 1970 in seconds.
+
+        Each gets an id, and a trace id where the client has sent none.
+        """
         headers = scope["headers"]
         client, server = scope.get("client"), scope.get("server")
         return cls(

@@ -47,12 +47,15 @@ class ClientContext:
 
 
 class LambdaContext:
-    """One invocation's context; the remaining time counts down from the function's timeout."""
+    """One invocation's context; the remaining time counts down from the function's timeout.
+
+    `deadline` is a time of `time.monotonic`, which is the same clock in every process and does not travel.
+    """
 
     def __init__(
         self,
         aws_request_id: str,
-        deadline_ms: int,
+        deadline: float,
         environment: dict[str, str],
         invoked_function_arn: str,
         client_context: dict[str, Any] | None = None,
@@ -68,12 +71,12 @@ class LambdaContext:
         self.client_context = ClientContext(client_context) if client_context else None
         self.identity = CognitoIdentity(identity or {})
         # Bound here: a handler's test may freeze the module's clock, the deadline stays real.
-        self._now = time.time
-        self._deadline_ms = deadline_ms
+        self._now = time.monotonic
+        self._deadline = deadline
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function is ended; 0 when that moment has passed."""
-        return max(0, int(self._deadline_ms - self._now() * 1000))
+        return max(0, int((self._deadline - self._now()) * 1000))
 
     def log(self, message: object) -> None:
         """Write a message to the function's log."""

@@ -22,10 +22,14 @@ from .answers import Answer
 from .context import LambdaContext, set_trace_id
 from .memory import Memory
 from .opened_files import OpenedFiles
+from .time_travel import Timeline, Traveller
 
 LENGTH = struct.Struct("!I")
 REQUEST = struct.Struct("!IH")
-"""Length of what follows, length of the invocation's head in it; then the head, then the event."""
+"""Length of what follows, length of the invocation's head in it; then the head, then the event.
+
+Without a head it is no invocation: what follows is the timeline of the function's clock from now on.
+"""
 REPLY = struct.Struct("!IBdII")
 """Length of what follows, kind, milliseconds, peak memory in kilobytes, length of the body; then frame and body."""
 
@@ -40,7 +44,7 @@ class Channel:
         self.rest = b""
 
     def receive(self) -> tuple[bytes, bytes] | None:
-        """The next invocation's head and event; None when the emulator has closed."""
+        """The next invocation's head and event, or a timeline without a head; None when the emulator has closed."""
         data = bytearray(self.rest)
         needed = REQUEST.size
         while len(data) < needed or len(data) < (needed := LENGTH.unpack_from(data)[0] + LENGTH.size):
@@ -64,8 +68,9 @@ class Channel:
 class Worker:
     """Runs one function's invocations."""
 
-    def __init__(self, channel: Channel, root: str) -> None:
+    def __init__(self, channel: Channel, root: str, traveller: Traveller) -> None:
         self.channel = channel
+        self.traveller = traveller
         self.opened = OpenedFiles(root)
         self.environment = dict(os.environ)
         self.arn = self.environment.pop("_INVOKED_FUNCTION_ARN", "")
@@ -87,14 +92,18 @@ class Worker:
             self.channel.send(INIT_ERROR, failure, _since(begun), self.memory.peak())
             return
         self.channel.send(READY, self._files(), _since(begun), self.memory.peak())
-        while (invocation := self.channel.receive()) is not None:
-            self._serve(handler, *invocation)
+        while (received := self.channel.receive()) is not None:
+            head, event = received
+            if head:
+                self._serve(handler, head, event)
+            else:
+                self.traveller.follow(Timeline.of(event.decode()))
 
     def _serve(self, handler: handlers.Handler, head: bytes, event: bytes) -> None:
         self.request_id, deadline, trace_id, client = head.decode().split("\t", 3)
         set_trace_id(trace_id)
         client_context = json.loads(client) if client else None
-        context = LambdaContext(self.request_id, int(deadline), self.environment, self.arn, client_context)
+        context = LambdaContext(self.request_id, float(deadline), self.environment, self.arn, client_context)
         begun = time.perf_counter()
         answer = handlers.call(handler, event, context)
         milliseconds = _since(begun)
@@ -145,17 +154,27 @@ def _flush() -> None:
             continue
 
 
-def main(descriptor: int, root: str) -> None:
-    """Serve on an inherited socket, with the project's folder in front of the import path."""
+def main(descriptor: int, root: str, timeline: str) -> None:
+    """Serve on an inherited socket, with the project's folder in front of the import path.
+
+    `timeline` is what the function's clock shows while the handler is imported, and then until it is moved.
+    """
+    enter_project(root)
+    for stream in (sys.stdout, sys.stderr):
+        _line_buffered(stream)
+    traveller = Traveller()
+    worker = Worker(Channel(socket.socket(fileno=descriptor)), root, traveller)
+    traveller.follow(Timeline.of(timeline))
+    _set_up_logging(worker)
+    worker.run()
+
+
+def enter_project(root: str) -> None:
+    """Put the project's folder in front of the import path. Modules of this package cannot be imported any more."""
     sys.path[0] = root
     # The project may have a package called like this one.
     for name in [name for name in sys.modules if name.partition(".")[0] == "emulator"]:
         del sys.modules[name]
-    for stream in (sys.stdout, sys.stderr):
-        _line_buffered(stream)
-    worker = Worker(Channel(socket.socket(fileno=descriptor)), root)
-    _set_up_logging(worker)
-    worker.run()
 
 
 def _set_up_logging(worker: Worker) -> None:

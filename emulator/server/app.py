@@ -18,6 +18,7 @@ from emulator.gateway.gateway import Gateway
 from emulator.manifest.yaml.document import ManifestError
 from emulator.server import invoke_api, management
 from emulator.server.access import Access
+from emulator.server.clock_routes import ClockRoutes
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
@@ -48,6 +49,7 @@ class Application:
             routes=[
                 *self._invoke_api.routes(),
                 *Management(project).routes(),
+                *ClockRoutes(project).routes(),
                 *self._requests_api.routes(),
                 *routes,
             ],
@@ -63,7 +65,9 @@ class Application:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self._gateway.has_own_port(scope)):
             return self._gateway(scope, receive, send)
-        if scope["type"] != "lifespan" and (reason := self._access.refusal(scope.get("method", ""), Headers(scope=scope))):
+        if scope["type"] != "lifespan" and (
+            reason := self._access.refusal(scope.get("method", ""), Headers(scope=scope))
+        ):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
         return self.starlette(scope, receive, send)
 

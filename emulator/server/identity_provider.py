@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from emulator.service.clock import Clock
 
 PREFIX = "/_emulator/idp"
 AUDIENCE = "emulator"
@@ -39,8 +40,9 @@ class KeyFileError(Exception):
 class IdentityProvider:
     """One issuer with one key: made at the start, or kept in a file."""
 
-    def __init__(self, url: str, key_file: Path | None = None) -> None:
+    def __init__(self, url: str, clock: Clock, key_file: Path | None = None) -> None:
         """`url` is the emulator's own address. Raises `KeyFileError`."""
+        self._clock = clock
         self.issuer = f"{url}{PREFIX}"
         self._key = _new_key() if key_file is None else _kept_key(key_file)
         described = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
@@ -80,7 +82,7 @@ class IdentityProvider:
             return JSONResponse({"message": "user is missing: whom is the token for?"}, 400)
         if not seconds.removeprefix("-").isdecimal() or len(seconds) > 10:
             return JSONResponse({"message": "seconds must be a whole number"}, 400)
-        now = int(time.time())
+        now = int(self._clock.time())
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": user,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,7 +55,7 @@ class Asynchronous:
                 return
             attempts += not throttled
             outcome = await attempt()
-        self._deliver(function, _record(function, payload, request_id, outcome, attempts), depth)
+        self._deliver(function, self._record(function, payload, request_id, outcome, attempts), depth)
 
     async def _pause(self, function: Function, fault: Fault, attempt: int) -> bool:
         """Wait until the next attempt is due; False when the emulator stops before."""
@@ -94,20 +93,21 @@ class Asynchronous:
 
         return attempt
 
-
-def _record(function: Function, payload: bytes, request_id: str, outcome: Outcome, attempts: int) -> dict[str, Any]:
-    """What a destination receives."""
-    response = {"statusCode": 200, "executedVersion": QUALIFIER}
-    return {
-        "version": "1.0",
-        "timestamp": stamp(time.time()),
-        "requestContext": {
-            "requestId": request_id,
-            "functionArn": f"{function.arn}:{QUALIFIER}",
-            "condition": "RetriesExhausted" if outcome.fault else "Success",
-            "approximateInvokeCount": attempts,
-        },
-        "requestPayload": json.loads(payload),
-        "responseContext": response | ({"functionError": "Unhandled"} if outcome.fault else {}),
-        "responsePayload": outcome.value,
-    }
+    def _record(
+        self, function: Function, payload: bytes, request_id: str, outcome: Outcome, attempts: int
+    ) -> dict[str, Any]:
+        """What a destination receives."""
+        response = {"statusCode": 200, "executedVersion": QUALIFIER}
+        return {
+            "version": "1.0",
+            "timestamp": stamp(self._functions.clock.time()),
+            "requestContext": {
+                "requestId": request_id,
+                "functionArn": f"{function.arn}:{QUALIFIER}",
+                "condition": "RetriesExhausted" if outcome.fault else "Success",
+                "approximateInvokeCount": attempts,
+            },
+            "requestPayload": json.loads(payload),
+            "responseContext": response | ({"functionError": "Unhandled"} if outcome.fault else {}),
+            "responsePayload": outcome.value,
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from emulator.containers import Containers, Invocation, Outcome
 from emulator.manifest.model import Function
 from emulator.service import ids
+from emulator.service.clock import Clock
 from emulator.service.console import Console
 from emulator.service.logs import Entry, LogBook
 
@@ -15,6 +16,7 @@ class Functions:
     def __init__(self, containers: Containers, logs: LogBook, console: Console) -> None:
         self.containers = containers
         self.logs = logs
+        self.clock = Clock(containers)
         self._console = console
 
     async def invoke(
@@ -29,7 +31,7 @@ class Functions:
         """Run a function with a JSON payload."""
         invocation = Invocation(request_id or ids.invocation(), payload, trace_id, client_context)
         outcome = await self.containers.invoke(function, invocation)
-        entry = self.logs.record(function, invocation.request_id, outcome)
+        entry = self.logs.record(function, invocation.request_id, outcome, self.clock.time())
         self._show(function, outcome, entry)
         return outcome
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -128,10 +127,10 @@ class LogBook:
         self.written = 0
         self._bytes = 0
 
-    def record(self, function: Function, request_id: str, outcome: Outcome) -> Entry:
-        """Keep an invocation, and drop the oldest ones that are too many."""
+    def record(self, function: Function, request_id: str, outcome: Outcome, epoch: float) -> Entry:
+        """Keep an invocation that has ended now, by `epoch`, and drop the oldest ones that are too many."""
         self.written += 1
-        entry = Entry.of(self.written, time.time(), function, request_id, outcome)
+        entry = Entry.of(self.written, epoch, function, request_id, outcome)
         self._entries.append(entry)
         self._bytes += len(entry.output)
         while len(self._entries) > self.ENTRIES or self._bytes > self.BYTES:

@@ -12,6 +12,7 @@ from emulator.service.functions import Functions
 from emulator.service.health_checks import HealthChecks
 from emulator.service.request_book import RequestBook
 from emulator.service.schedules import Schedules
+from emulator.service.travel import Travel
 
 
 class Project:
@@ -26,10 +27,12 @@ class Project:
         requests: RequestBook | None = None,
     ) -> None:
         self.functions = functions
+        self.clock = functions.clock
         self.console = screen
         self.requests = RequestBook() if requests is None else requests
         self.asynchronous = Asynchronous(functions, screen, lambda name: self.manifest.function(name))
         self.schedules = Schedules(functions, screen, self.asynchronous)
+        self.travel = Travel(functions.clock, self.schedules)
         self.health_checks = HealthChecks(functions, screen)
         self.manifest = manifest
         self._source = source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ class Authorization:
 class Record:
     """One request from its head to its answer. What was not reached, such as the event of an unknown route, is empty.
 
-    `begun`, `invoked` and `returned` are moments of `time.perf_counter`; `epoch` is the time of day.
+    `begun`, `invoked` and `returned` are moments of `time.perf_counter`; `epoch` is the time by the clock.
     """
 
     method: str
@@ -56,7 +55,7 @@ class Record:
     port: int
     client: str
     begun: float
-    epoch: float = field(default_factory=time.time)
+    epoch: float
     body: bytes = b""
     route: Route | None = None
     event: bytes = b""

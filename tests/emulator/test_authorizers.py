@@ -381,7 +381,7 @@ def test_expired_answers_leave_the_memory_and_a_repeated_one_counts_anew() -> No
 
 def test_the_oldest_answers_beyond_the_limit_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiring_cache, "LIMIT", 2)
-    cache: ExpiringCache[str, int] = ExpiringCache(10)
+    cache: ExpiringCache[str, int] = ExpiringCache(10, lambda: 0.0)
     for number, name in enumerate("abc"):
         cache.put(name, number)
     assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (None, 1, 2, 2)

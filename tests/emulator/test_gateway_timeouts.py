@@ -15,6 +15,7 @@ from emulator.gateway.gateway import Gateway
 from emulator.gateway.rest.rest_api import RestApi
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Function, Manifest
+from emulator.runtime.time_travel import Timeline
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
@@ -47,6 +48,9 @@ class Slow:
 
     def replace(self, manifest: Manifest) -> None:
         """Nothing to replace."""
+
+    async def follow(self, timeline: Timeline) -> None:
+        """Nothing to show."""
 
     async def stop(self) -> None:
         """Nothing to stop."""

@@ -14,7 +14,7 @@ REPORT = "REPORT RequestId: 1\tDuration: 1.50 ms\tBilled Duration: 2 ms\tMemory 
 
 
 def text(outcome: Outcome) -> list[str]:
-    return LogBook().record(FUNCTION, "1", outcome).text().splitlines()
+    return LogBook().record(FUNCTION, "1", outcome, 0.0).text().splitlines()
 
 
 def test_the_lines_of_a_warm_invocation() -> None:
@@ -28,8 +28,8 @@ def test_a_cold_start_is_reported_and_billed() -> None:
 
 
 def test_the_lines_of_a_timeout() -> None:
-    _, message, end, report = text(timed_out(FUNCTION, "1", memory=1025))
-    assert message.endswith("Z 1 Task timed out after 3.00 seconds")
+    _, message, end, report = text(timed_out(FUNCTION, "1", 0, memory=1025))
+    assert message == "1970-01-01T00:00:00.000Z 1 Task timed out after 3.00 seconds"
     assert end == "END RequestId: 1"
     assert report.endswith("\tStatus: timeout\t")
 
@@ -42,7 +42,7 @@ def test_the_lines_of_an_ended_process() -> None:
 def test_the_oldest_entries_above_1000_or_8_mib_are_dropped(output: int, count: int, kept: int) -> None:
     book, log = LogBook(), b"x" * output
     for number in range(1, count + 1):
-        book.record(FUNCTION, str(number), Outcome(b"", log=log))
+        book.record(FUNCTION, str(number), Outcome(b"", log=log), 0.0)
     assert [entry.number for entry in book.since(0)] == list(range(count - kept + 1, count + 1))
     assert (book.of("1"), book.of(str(count))[-2:], book.written) == (b"", b"\t\n", count)
 
@@ -50,12 +50,12 @@ def test_the_oldest_entries_above_1000_or_8_mib_are_dropped(output: int, count: 
 def test_entries_after_a_number_and_of_a_function() -> None:
     book = LogBook()
     for number, function in enumerate((FUNCTION, OTHER, FUNCTION), start=1):
-        book.record(function, str(number), Outcome(b"", fault=Fault.RAISED))
+        book.record(function, str(number), Outcome(b"", fault=Fault.RAISED), 0.0)
     assert [entry.number for entry in book.since(1)] == [2, 3]
     assert [entry.number for entry in book.since(0, "f")] == [1, 3]
     assert [entry.number for entry in book.since(0, "s-dev-g")] == [2]
 
 
 def test_the_tail_is_the_logs_last_bytes() -> None:
-    entry = LogBook().record(FUNCTION, "1", Outcome(b"", log="ü".encode() * TAIL))
+    entry = LogBook().record(FUNCTION, "1", Outcome(b"", log="ü".encode() * TAIL), 0.0)
     assert entry.tail() == entry.text().encode()[-4096:]

@@ -16,6 +16,7 @@ from emulator.manifest.loader import Source
 from emulator.manifest.model import Function, Manifest
 from emulator.manifest.yaml import files
 from emulator.manifest.yaml.document import ManifestError
+from emulator.runtime.time_travel import Timeline
 from emulator.server.app import Application
 from emulator.service.console import Console
 from emulator.service.functions import Functions
@@ -44,6 +45,9 @@ class Recorder:
     def replace(self, manifest: Manifest) -> None:
         """Remember it."""
         self.manifests.append(manifest)
+
+    async def follow(self, timeline: Timeline) -> None:
+        """Nothing to show."""
 
     async def stop(self) -> None:
         """Nothing to stop."""

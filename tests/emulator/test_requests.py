@@ -332,7 +332,7 @@ def test_the_commands_list_show_and_send_again(served: Emulator) -> None:
 
 
 def record(body: bytes = b"") -> Record:
-    return Record("GET", "/", b"", [], [], 80, "127.0.0.1", 0.0, body=body, outcome=Outcome(b""))
+    return Record("GET", "/", b"", [], [], 80, "127.0.0.1", 0.0, 0.0, body=body, outcome=Outcome(b""))
 
 
 def next_event(lines: Iterator[str]) -> tuple[str, str, str]:

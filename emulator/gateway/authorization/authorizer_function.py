@@ -37,7 +37,7 @@ class AuthorizerFunction:
         self._function = function
         self._functions = functions
         self._usable = usable
-        self._kept: ExpiringCache[tuple[str, ...], Event] = ExpiringCache(ttl)
+        self._kept: ExpiringCache[tuple[str, ...], Event] = ExpiringCache(ttl, lambda: functions.clock.monotonic())
 
     async def ask(self, identity: tuple[str, ...], event: Event) -> Answer:
         """The answer about this identity; an empty identity is asked about each time. Raises AuthorizerError."""

@@ -33,11 +33,11 @@ def _made(settings: model.Authorizer, manifest: Manifest, functions: Functions) 
             TokenAuthorizer,  # see emulator.gateway.authorization.tokens why only now
         )
 
-        return TokenAuthorizer(settings)
+        return TokenAuthorizer(settings, functions.clock)
     if isinstance(settings, model.CognitoAuthorizer):
         from emulator.gateway.authorization.cognito_authorizer import CognitoAuthorizer  # likewise
 
-        return CognitoAuthorizer(settings)
+        return CognitoAuthorizer(settings, functions.clock)
     if isinstance(settings, model.RequestAuthorizer):
         return LambdaAuthorizer(settings, functions, manifest.region)
     if isinstance(settings, model.RestAuthorizer):

@@ -12,6 +12,7 @@ from emulator.gateway.authorization.verdicts import Caller, Verdict
 from emulator.gateway.call import Call
 from emulator.gateway.rest import rest_errors, rest_identity
 from emulator.manifest import model
+from emulator.service.clock import Clock
 
 ENDPOINT = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"
 """The variable that names another server to ask for a pool's keys, as for the AWS SDKs: an emulator of Cognito."""
@@ -23,8 +24,9 @@ class CognitoAuthorizer:
     A route without scopes takes the pool's identity tokens, a route with scopes its access tokens, as on AWS.
     """
 
-    def __init__(self, settings: model.CognitoAuthorizer) -> None:
+    def __init__(self, settings: model.CognitoAuthorizer, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         pool = f"https://cognito-idp.{settings.region}.amazonaws.com/{settings.pool}"
         local = os.environ.get(ENDPOINT)
         asked = f"{local.rstrip('/')}/{settings.pool}" if local else pool
@@ -37,7 +39,8 @@ class CognitoAuthorizer:
         if not found:
             return rest_errors.unauthorized("no token")
         try:
-            claims = await tokens.checked_claims(tokens.without_scheme(found), self._keys, self._issuers)
+            token = tokens.without_scheme(found)
+            claims = await tokens.checked_claims(token, self._keys, self._issuers, self._clock)
             self._check(claims, call.route.scopes)
         except tokens.ExpiredError:
             return rest_errors.unauthorized("the token has expired", "The incoming token has expired")

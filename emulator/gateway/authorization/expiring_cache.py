@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -15,7 +14,7 @@ LIMIT = 10_000
 class ExpiringCache(Generic[K, V]):
     """Keeps each value for the same number of seconds; what has expired does not stay in memory."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
         self._entries: dict[K, tuple[float, V]] = {}  # in the order in which they expire

@@ -9,13 +9,15 @@ from emulator.gateway.authorization.issuer_keys import IssuerKeys
 from emulator.gateway.authorization.verdicts import Caller, Verdict, forbidden, identity_value, unauthorized
 from emulator.gateway.call import Call
 from emulator.manifest.model import JwtAuthorizer
+from emulator.service.clock import Clock
 
 
 class TokenAuthorizer:
     """Checks the token of a request against one JWT authorizer of the manifest."""
 
-    def __init__(self, settings: JwtAuthorizer) -> None:
+    def __init__(self, settings: JwtAuthorizer, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._keys = IssuerKeys(settings.issuer)
 
     async def ask(self, call: Call) -> Verdict:
@@ -37,7 +39,7 @@ class TokenAuthorizer:
     async def _claims(self, token: str) -> dict[str, Any]:
         """The claims of a token that is right; else a TokenError."""
         issuer = self._settings.issuer.rstrip("/")
-        claims = await tokens.checked_claims(token, self._keys, [issuer, f"{issuer}/"])
+        claims = await tokens.checked_claims(token, self._keys, [issuer, f"{issuer}/"], self._clock)
         self._check_audience(claims)
         return claims
 

@@ -9,11 +9,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from emulator.gateway.authorization.issuer_keys import IssuerKeys, KeysError
+from emulator.service.clock import Clock
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 """API Gateway's documentation: only algorithms with RSA are supported. So the ES family is refused here too."""
+
+
+_OPTIONS: Options = {
+    "require": ["exp"],
+    # API Gateway does not look at these.
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+    # These are compared with the emulator's clock.
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
 
 
 class TokenError(Exception):
@@ -29,7 +44,7 @@ def without_scheme(value: str) -> str:
     return (value[7:] if value[:7].lower() == "bearer " else value).strip()
 
 
-async def checked_claims(token: str, keys: IssuerKeys, issuers: Sequence[str]) -> dict[str, Any]:
+async def checked_claims(token: str, keys: IssuerKeys, issuers: Sequence[str], clock: Clock) -> dict[str, Any]:
     """The claims of a token whose signature, issuer and times are right; else a TokenError.
 
     The audience is the caller's to check.
@@ -39,17 +54,33 @@ async def checked_claims(token: str, keys: IssuerKeys, issuers: Sequence[str]) -
         if header.get("alg") not in ALGORITHMS:
             raise TokenError(f"the algorithm {header.get('alg')!r} is not among {', '.join(ALGORITHMS)}")
         key = await keys.get(str(header.get("kid")))
-        return jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key.public,
             algorithms=[key.algorithm] if key.algorithm else ALGORITHMS,
             issuer=issuers,
-            options={"require": ["exp"], "verify_aud": False, "verify_sub": False, "verify_jti": False},
+            options=_OPTIONS,
         )
-    except jwt.ExpiredSignatureError as error:
-        raise ExpiredError(str(error)) from None
+        _check_times(claims, clock.time())
+        return claims
     except (jwt.PyJWTError, KeysError, UnicodeError, RecursionError) as error:
         raise TokenError(str(error)) from None
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    """RFC 7519's `exp`, `nbf` and `iat`. PyJWT would compare them with the system's time."""
+    times: dict[str, int] = {}
+    for name in ("exp", "nbf", "iat"):
+        if name in claims:
+            try:
+                times[name] = int(claims[name])
+            except (ValueError, TypeError, OverflowError):
+                raise TokenError(f"{name} is not a number") from None
+    if times["exp"] <= now:
+        raise ExpiredError("Signature has expired")
+    for name in ("nbf", "iat"):
+        if times.get(name, 0) > now:
+            raise TokenError(f"The token is not yet valid ({name})")
 
 
 def granted_scopes(claims: dict[str, Any]) -> list[str]:
