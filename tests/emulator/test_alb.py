@@ -203,7 +203,7 @@ HEADERS = [(b"host", b"School.example:8080"), (b"x-kind", b"Beta"), (b"x-kind", 
 )
 def test_conditions(conditions: AlbConditions, holds: bool) -> None:
     scope = {"method": "GET", "raw_path": b"/pets/1", "query_string": b"q=abc&r", "http_version": "1.1"}
-    request = Request.from_scope({**scope, "headers": HEADERS, "client": ("192.0.2.7", 1)})
+    request = Request.from_scope({**scope, "headers": HEADERS, "client": ("192.0.2.7", 1)}, 0.0)
     assert alb_conditions.hold(conditions, request) is holds
 
 
