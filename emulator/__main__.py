@@ -35,6 +35,10 @@ BeIdentityProvider = Annotated[
 IdentityKey = Annotated[
     Path | None, typer.Option(help="Keep the issuer's private key in this file; made where it is missing.")
 ]
+Page = Annotated[
+    list[Path],
+    typer.Option(metavar="FILE", help="An HTML file to serve too: app.html at /_emulator/app; read at each request."),
+]
 MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for one function.")]
 QueueSeconds = Annotated[float, typer.Option(min=0, help="How long a request waits for a free one, before 429.")]
 IdleSeconds = Annotated[float, typer.Option(min=0.1, help="After how long without a request a process ends.")]
@@ -74,6 +78,7 @@ def serve(
     identity: BeIdentityProvider = False,
     identity_key: IdentityKey = None,
     at: At = None,
+    page: Page = [],  # noqa: B006
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -106,7 +111,7 @@ def serve(
     source = Source(manifest, stage, param, no_timeouts)
     book = RequestBook(keep_requests, keep_megabytes)
     moment = None if at is None else times.moment("--at", at)
-    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment)
+    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment, page)
 
 
 cli.command("invoke")(commands.invoke)

@@ -20,6 +20,7 @@ from emulator.manifest.model import Manifest
 from emulator.server.access import is_loopback
 from emulator.server.app import Application
 from emulator.server.http_server import PortTakenError, Server, listen
+from emulator.server.pages import PageError
 from emulator.service import console
 from emulator.service.clock import Clock, ClockError
 from emulator.service.console import Console
@@ -48,6 +49,7 @@ def serve_until_stopped(
     identity: Identity | None = None,
     requests: RequestBook | None = None,
     at: datetime | None = None,
+    page_files: Iterable[Path] = (),
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
@@ -70,11 +72,15 @@ def serve_until_stopped(
         _start_at(functions.clock, at)
     provider = None if identity is None else _identity_provider(identity, own_address, functions.clock)
     issuer = "" if provider is None else provider.issuer
-    text = console.banner(manifest, own_address, runtime.value, urls, issuer)
     project = Project(source, manifest, functions, screen, requests)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
     routes = [] if provider is None else provider.routes()
-    application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes)
+    try:
+        application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes, page_files)
+    except PageError as error:
+        options.refuse(f"--page {error}")
+    pages = [f"{own_address}{page.path}" for page in application.pages]
+    text = console.banner(manifest, own_address, runtime.value, urls, issuer, pages)
     Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
         [listener, *further.values()]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Iterable
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from emulator.gateway.bodies import ClientGoneError
 from emulator.gateway.gateway import Gateway
 from emulator.manifest.yaml.document import ManifestError
-from emulator.server import invoke_api, management
+from emulator.server import invoke_api, management, pages
 from emulator.server.access import Access
 from emulator.server.clock_routes import ClockRoutes
 from emulator.server.invoke_api import InvokeApi, ServiceError
@@ -33,26 +34,34 @@ class Application:
     """Requests go straight to the gateway; Starlette serves the emulator's own routes and the lifespan.
 
     The emulator's own routes answer for a loopback host and for `hosts` only, and to no web page of another origin.
-    `routes` are further ones of its own.
+    `routes` are further ones of its own, `page_files` the project's pages.
     """
 
     def __init__(
-        self, project: Project, gateway: Gateway, hosts: Iterable[str] = (), routes: Iterable[BaseRoute] = ()
+        self,
+        project: Project,
+        gateway: Gateway,
+        hosts: Iterable[str] = (),
+        routes: Iterable[BaseRoute] = (),
+        page_files: Iterable[Path] = (),
     ) -> None:
+        """Raises `PageError`."""
         self.project = project
         self._gateway = gateway
         self._access = Access(hosts)
         self._invoke_api = InvokeApi(project)
         self._requests_api = RequestsApi(project, gateway)
+        own = [
+            *self._invoke_api.routes(),
+            *Management(project).routes(),
+            *ClockRoutes(project).routes(),
+            *self._requests_api.routes(),
+            *routes,
+        ]
+        self.pages = pages.of_files(page_files, own)
         self.starlette = Starlette(
             lifespan=self._lifespan,
-            routes=[
-                *self._invoke_api.routes(),
-                *Management(project).routes(),
-                *ClockRoutes(project).routes(),
-                *self._requests_api.routes(),
-                *routes,
-            ],
+            routes=[*own, *(page.route() for page in self.pages)],
             exception_handlers={
                 ServiceError: _refused,
                 RefusedError: _refused,

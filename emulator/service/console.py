@@ -129,7 +129,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def banner(manifest: Manifest, url: str, runtime: str, urls: Mapping[Address, str], issuer: str = "") -> str:
+def banner(
+    manifest: Manifest,
+    url: str,
+    runtime: str,
+    urls: Mapping[Address, str],
+    issuer: str = "",
+    pages: Iterable[str] = (),
+) -> str:
     """The text that is printed when the emulator serves; `urls` are those of further addresses."""
     count = counted(len(manifest.functions), "function")
     head = f"{manifest.service} ({manifest.stage}) at {url}   {count}, {runtime}"
@@ -140,7 +147,8 @@ def banner(manifest: Manifest, url: str, runtime: str, urls: Mapping[Address, st
     further = [f"{address.kind}  {found}  {address.name}" for address, found in urls.items()]
     keys = [f"x-api-key  {key.value}  {key.name}" for key in manifest.rest.keys if key.generated]
     issuers = [f"identity provider  {issuer}"] if issuer else []
-    lines = [*route_lines(manifest.routes, manifest.rest_stage), *keys, *further, *issuers, *schedules]
+    shown = [f"page  {page}" for page in pages]
+    lines = [*route_lines(manifest.routes, manifest.rest_stage), *keys, *further, *issuers, *schedules, *shown]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
