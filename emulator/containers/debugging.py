@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pdb
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 DEBUGGING_SECONDS = 1.0
@@ -50,18 +48,14 @@ class Prompt:
         """Whether the invocation of this thread has."""
         return thread in self._stopped
 
-    @contextlib.contextmanager
-    def invocation(self) -> Iterator[None]:
-        """One invocation on the current thread: at its end the next one may have the prompt."""
-        try:
-            yield
-        finally:
-            thread = threading.get_ident()
-            self._stopped.discard(thread)
-            if self._owner == thread:
-                sys.settrace(None)
-                self._owner = 0
-                self._lock.release()
+    def release(self) -> None:
+        """The invocation on the current thread has ended: the next one may have the prompt."""
+        thread = threading.get_ident()
+        self._stopped.discard(thread)
+        if self._owner == thread:
+            sys.settrace(None)
+            self._owner = 0
+            self._lock.release()
 
     def _stop(self, *arguments: Any, **named: Any) -> Any:
         thread = threading.get_ident()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from emulator.containers import (
     Fault,
@@ -71,35 +72,12 @@ class InlineContainers:
 
     async def invoke(self, function: Function, invocation: Invocation) -> Outcome:
         """Run a handler on a thread; a time-out is answered while the thread runs on."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        thread = 0
-
-        def job() -> None:
-            nonlocal thread
-            thread = threading.get_ident()
-            with self._prompt.invocation():
-                outcome = self._run(function, invocation)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
-                loop.call_soon_threadsafe(_settle, future, outcome)
-
-        timer = loop.call_later(function.timeout, lambda: end_at_limit())
-
-        def end_at_limit() -> None:
-            nonlocal timer
-            if debugging.attached() or self._prompt.stopped(thread):
-                timer = loop.call_later(DEBUGGING_SECONDS, end_at_limit)
-            elif thread:
-                self._threads.give_up()
-                _settle(future, timed_out(function, invocation.request_id, time.time_ns()))
-            else:
-                _settle(future, throttled(function))
-
-        self._threads.submit(job)
+        call = _Call(function, invocation, self._threads, self._prompt)
+        self._threads.submit(functools.partial(call.run, self._run))
         try:
-            return await future
+            return await call.outcome
         finally:
-            timer.cancel()
+            call.timer.cancel()
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest and its environment; modules that were imported stay as they are."""
@@ -180,9 +158,41 @@ class InlineContainers:
         return found
 
 
-def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
-    if not future.done():
-        future.set_result(outcome)
+class _Call:
+    """One invocation on a thread: its outcome is that of the handler, or of its time limit if that passes before."""
+
+    def __init__(self, function: Function, invocation: Invocation, threads: Threads, prompt: Prompt) -> None:
+        self._function = function
+        self._invocation = invocation
+        self._threads = threads
+        self._prompt = prompt
+        self._thread = 0
+        self._loop = asyncio.get_running_loop()
+        self.outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self.timer = self._loop.call_later(function.timeout, self._end_at_limit)
+
+    def run(self, work: Callable[[Function, Invocation], Outcome]) -> None:
+        """Do the work of the call, on the current thread."""
+        self._thread = threading.get_ident()
+        try:
+            outcome = work(self._function, self._invocation)
+        finally:
+            self._prompt.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the emulator has stopped without this one
+            self._loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _end_at_limit(self) -> None:
+        if debugging.attached() or self._prompt.stopped(self._thread):
+            self.timer = self._loop.call_later(DEBUGGING_SECONDS, self._end_at_limit)
+        elif self._thread:
+            self._threads.give_up()
+            self._settle(timed_out(self._function, self._invocation.request_id, time.time_ns()))
+        else:
+            self._settle(throttled(self._function))
+
+    def _settle(self, outcome: Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
 
 
 def _since(begun: float) -> float:

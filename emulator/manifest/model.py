@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +49,7 @@ class Function:
     """Seconds."""
     memory_size: int
     """Megabytes."""
-    environment: Mapping[str, str] = field(hash=False)
+    environment: Mapping[str, str]
     region: str
     runtime: str
     line: int
@@ -65,6 +65,10 @@ class Function:
     on_failure: str = ""
     """The functions, by name or ARN, that get the records of asynchronous invocations."""
     logs: LogSettings = LogSettings()
+
+    def __hash__(self) -> int:
+        """Of the name: no two functions of a manifest have the same."""
+        return hash(self.name)
 
     @property
     def arn(self) -> str:
