@@ -7,10 +7,19 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+_second = (0, "1970-01-01T00:00:00")  # the second of the last `now`, and its text
+
 
 def now() -> str:
     """The wall clock, as the service writes it: `2026-11-22T07:24:11.000000Z`."""
-    return render(datetime.now(UTC))
+    global _second
+    microseconds = round(time.time() * 1_000_000)
+    second, text = _second  # both in one step, while another thread may set them
+    if second != microseconds // 1_000_000:
+        second = microseconds // 1_000_000
+        text = datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00")
+        _second = (second, text)
+    return "%s.%06dZ" % (text, microseconds - 1_000_000 * second)  # noqa: UP031 - an f-string takes longer
 
 
 def ago(age: timedelta) -> str:

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     retry_delay_seconds    how long a write waits before its only retry after a busy database or an I/O error
     write_timeout_seconds  how long a caller waits for its write, retry included; less than the function's timeout
     queue_size             how many writes may wait in this process
+    connect_at_init        1: connect when the functions are loaded, not in the first call
     max_students           how many students a session may have, without duplicates; 10,000 at most
     cache_size             how many sessions' rosters a container keeps
     max_staleness_ms       how old the status may be that `validate` uses; 0: it reads the status each time
@@ -57,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
     retry_delay_seconds: Seconds = 5.0
     write_timeout_seconds: Seconds = 25.0
     queue_size: Count = 1000
+    connect_at_init: Literal[0, 1] = 0
     max_students: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
     cache_size: Count = 1000
     max_staleness_ms: Milliseconds = 0

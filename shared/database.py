@@ -11,7 +11,7 @@ import msgspec
 
 from shared import clock
 from shared.config import Settings
-from shared.engines import Connection, Engine, Row, open_engine
+from shared.engines import Connection, Engine, Row, engine_class, kind_of, open_engine
 from shared.entities import (
     ACTIVE,
     FoundSessions,
@@ -28,7 +28,7 @@ from shared.migrations import schema
 from shared.paging import PAGE_BYTES, fitting, row_bytes
 from shared.rows import json_text, session_of
 from shared.writer import Write, Writer, settled
-from shared.writes import Change, writes_of
+from shared.writes import Change, classes_for, writes_of
 
 KEEP_ANSWERS = timedelta(hours=24)
 _PROBE_TIMEOUT = 2.0  # seconds that a health check waits for its write
@@ -196,6 +196,13 @@ class DatabaseManager:
             return result
 
         return write_once
+
+
+def import_for(database_url: str) -> None:
+    """Import what the database of this URL needs: its engine, driver and writes. Raises `ConfigurationError`."""
+    kind = kind_of(database_url)
+    engine_class(kind)
+    classes_for(kind)
 
 
 def open_database(settings: Settings) -> DatabaseManager:

@@ -1,18 +1,23 @@
 """The container's one global: settings -> database -> managers, built at the first call and kept while it is warm.
 
 A cold start that fails is tried again by the next call. A forked child starts cold: a database connection cannot be
-carried across a fork.
+carried across a fork. Neither can it be part of a snapshot (SnapStart).
+
+What the database needs is imported with this module: while Lambda loads a function, it gives it a full processor.
 """
 
 import atexit
 import logging
 import os
 import threading
+from contextlib import suppress
 
 import msgspec
 
 from shared.config import Settings
-from shared.database import DatabaseManager, open_database
+from shared.copies import after_restore, before_snapshot
+from shared.database import DatabaseManager, import_for, open_database
+from shared.errors import ConfigurationError, DatabaseError
 from shared.identity import Identity
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
@@ -100,5 +105,22 @@ def _after_fork() -> None:
         _environment = None
 
 
+def _import_for_database() -> None:
+    with suppress(ConfigurationError):  # the first call raises it again, and answers with it
+        import_for(Settings.from_environment(os.environ).database_url)
+
+
+def _connect_at_init() -> None:
+    try:
+        if Settings.from_environment(os.environ).connect_at_init:
+            current()
+    except (ConfigurationError, DatabaseError) as error:
+        log.warning("no database while the functions are loaded, the first call tries again: %s", error)
+
+
 os.register_at_fork(after_in_child=_after_fork)
+before_snapshot(reset)
+after_restore(_connect_at_init)
 atexit.register(reset)
+_import_for_database()
+_connect_at_init()

@@ -106,17 +106,29 @@ class Engine(Protocol):
         """Close every connection; closing twice is fine."""
 
 
-def open_engine(settings: Settings) -> Engine:
-    """The engine that the settings' URL names; nothing is opened yet. Raises `ConfigurationError`."""
-    scheme = settings.database_url.partition("://")[0]
-    if scheme == "sqlite":
+def kind_of(database_url: str) -> str:
+    """The `Engine.kind` for a URL. Raises `ConfigurationError`."""
+    scheme = database_url.partition("://")[0]
+    if scheme == "postgres":
+        return "postgresql"
+    if scheme not in ("sqlite", "postgresql"):
+        raise ConfigurationError(f"{variable('database_url')} must begin with sqlite:/// or postgresql://")
+    return scheme
+
+
+def engine_class(kind: str) -> Callable[[Settings], Engine]:
+    """Import an engine with its driver. Raises `ConfigurationError` when the driver is missing."""
+    if kind == "sqlite":
         from shared.engines.sqlite.engine import SqliteEngine
 
-        return SqliteEngine(settings)
-    if scheme in ("postgresql", "postgres"):
-        try:
-            from shared.engines.postgresql.engine import PostgresqlEngine
-        except ImportError:
-            raise ConfigurationError(f"{variable('database_url')} needs the package psycopg[binary]") from None
-        return PostgresqlEngine(settings)
-    raise ConfigurationError(f"{variable('database_url')} must begin with sqlite:/// or postgresql://")
+        return SqliteEngine
+    try:
+        from shared.engines.postgresql.engine import PostgresqlEngine
+    except ImportError:
+        raise ConfigurationError(f"{variable('database_url')} needs the package psycopg[binary]") from None
+    return PostgresqlEngine
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine that the settings' URL names; nothing is opened yet. Raises `ConfigurationError`."""
+    return engine_class(kind_of(settings.database_url))(settings)

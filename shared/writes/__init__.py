@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from shared import clock
 from shared.engines import Connection, Engine
 from shared.entities import IdempotencyKey, Lease, Message, MessageDraft, Session
 from shared.statements import Statements
 from shared.writer import Write
+
+if TYPE_CHECKING:
+    from peewee import Database
 
 RATE_WINDOW = timedelta(minutes=1)
 """How long a user's messages are counted, from the first one on. Then the count starts again."""
@@ -73,14 +76,19 @@ class Writes(Protocol):
         """A write that leaves every row as it was; it fails when the database cannot be written."""
 
 
-def writes_of(engine: Engine, message_limit: int = 0) -> tuple[Statements, Writes]:
-    """The statements and writes for an engine."""
-    if engine.kind == "sqlite":
+def classes_for(kind: str) -> tuple[Callable[["Database"], Statements], Callable[[Any, int], Writes]]:
+    """Import the classes of an engine's statements and writes, by its kind."""
+    if kind == "sqlite":
         from shared.writes.sqlite import SqliteStatements, SqliteWrites
 
-        statements = SqliteStatements(engine.dialect)
-        return statements, SqliteWrites(statements, message_limit)
+        return SqliteStatements, SqliteWrites
     from shared.writes.postgresql import PostgresqlStatements, PostgresqlWrites
 
-    postgresql_statements = PostgresqlStatements(engine.dialect)
-    return postgresql_statements, PostgresqlWrites(postgresql_statements, message_limit)
+    return PostgresqlStatements, PostgresqlWrites
+
+
+def writes_of(engine: Engine, message_limit: int = 0) -> tuple[Statements, Writes]:
+    """The statements and writes for an engine."""
+    statements_class, writes_class = classes_for(engine.kind)
+    statements = statements_class(engine.dialect)
+    return statements, writes_class(statements, message_limit)
