@@ -170,7 +170,7 @@ class RawStore(Writes):
     def _store(self, connection: sqlite3.Connection, target: tuple[str, str]) -> None:
         session_id, student = target
         found = connection.execute(self._sql.session_and_last_message, (session_id,)).fetchall()
-        status, _start, sequence, _timestamp = found[0]
+        status, _start, sequence, *_rest = found[0]
         assert status == ACTIVE
         row = (session_id, (sequence or 0) + 1, next(self._ids), TYPE, CONTEXT, student, None, self._now, CONTENT)
         connection.execute(self._sql.insert_message, row)
@@ -363,7 +363,7 @@ class DatasetteQueue(Writes):
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 found = connection.execute(sql.session_and_last_message, (session_id,)).fetchall()
-                status, _start, sequence, _timestamp = found[0]
+                status, _start, sequence, *_rest = found[0]
                 assert status == ACTIVE
                 row = tuple(_message(session_id, student, (sequence or 0) + 1).values())
                 connection.execute(sql.insert_message, row)
