@@ -50,6 +50,16 @@ At = Annotated[
 ]
 EnforceMemory = Annotated[bool, typer.Option("--enforce-memory", help="End a process that outgrows its memorySize.")]
 
+WebSocketIdle = Annotated[
+    float, typer.Option("--websocket-idle-seconds", min=0.1, help="When a WebSocket without frames is closed.")
+]
+WebSocketLife = Annotated[
+    float, typer.Option("--websocket-life-seconds", min=0.1, help="When a WebSocket is closed in any case.")
+]
+MessagesInOrder = Annotated[
+    bool, typer.Option("--messages-in-order", help="Process the messages of a WebSocket one after another.")
+]
+
 cli = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -79,6 +89,9 @@ def serve(
     identity_key: IdentityKey = None,
     at: At = None,
     page: Page = [],  # noqa: B006
+    websocket_idle_seconds: WebSocketIdle = 600,
+    websocket_life_seconds: WebSocketLife = 7200,
+    messages_in_order: MessagesInOrder = False,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -104,14 +117,16 @@ def serve(
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.
-    from emulator.cli.serve import Identity, serve_until_stopped
+    from emulator.cli.serve import Identity, WebSockets, serve_until_stopped
+    from emulator.gateway.websocket.connection import Limits
 
     runtime = options.Runtime.INLINE if inline else runtime
     provider = Identity(identity_key) if identity or identity_key else None
     source = Source(manifest, stage, param, no_timeouts)
     book = RequestBook(keep_requests, keep_megabytes)
     moment = None if at is None else times.moment("--at", at)
-    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment, page)
+    websockets = WebSockets(Limits(websocket_idle_seconds, websocket_life_seconds), messages_in_order)
+    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment, page, websockets)
 
 
 cli.command("invoke")(commands.invoke)

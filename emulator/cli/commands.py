@@ -85,9 +85,9 @@ def invoke(
 def routes(manifest: ManifestPath = MANIFEST, stage: Stage = None, param: Params = []) -> None:  # noqa: B006
     """List the routes of a manifest: method, path, function, timeout."""
     service = options.described(Source(manifest, stage, param))
-    if not service.routes:
-        options.warn(f"{service.path}: no function has an httpApi or http event, so there are no routes")
-    output.write("".join(f"{line}\n" for line in console.route_lines(service.routes, service.rest_stage)))
+    if not service.routes and service.websocket is None:
+        options.warn(f"{service.path}: no function has an httpApi, http or websocket event, so there are no routes")
+    output.write("".join(f"{line}\n" for line in console.route_lines(service)))
 
 
 def logs(function: FunctionName = None, follow: Follow = False, port: Port = 8080) -> None:

@@ -124,7 +124,7 @@ def added_environment(env_file: Path | None, pass_env: list[str]) -> dict[str, s
 def containers(runtime: Runtime, manifest: Manifest, settings: Settings) -> Containers:
     """What runs the functions of this manifest."""
     if runtime is Runtime.INLINE:
-        return InlineContainers(manifest, settings.extra, max(40, settings.max_containers))
+        return InlineContainers(manifest, settings.extra, max(40, settings.max_containers), settings.endpoint)
     if runtime is Runtime.RIC and not settings.python and not ric.available():
         refuse("--runtime ric needs Amazon's runtime client: pip install awslambdaric")
     if settings.enforce_memory and not process.memory_is_known():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,6 +15,8 @@ from emulator.cli import options
 from emulator.containers import TravelError
 from emulator.containers.workers import Settings
 from emulator.gateway.gateway import Gateway
+from emulator.gateway.websocket.connection import Limits
+from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
 from emulator.manifest import addresses
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Manifest
@@ -39,6 +42,13 @@ class Identity(NamedTuple):
     key_file: Path | None = None
 
 
+class WebSockets(NamedTuple):
+    """How long connections may live, and whether the messages of one are processed one after another."""
+
+    limits: Limits
+    in_order: bool
+
+
 def serve_until_stopped(
     host: str,
     port: int,
@@ -50,6 +60,7 @@ def serve_until_stopped(
     requests: RequestBook | None = None,
     at: datetime | None = None,
     page_files: Iterable[Path] = (),
+    websockets: WebSockets | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
@@ -57,11 +68,12 @@ def serve_until_stopped(
     of `allow_hosts`.
     """
     manifest = options.loaded(source)
-    containers = options.containers(runtime, manifest, settings)
     try:
         listener = listen(host, port)
     except PortTakenError as error:
         options.refuse(str(error))
+    endpoint = _address(_reachable(host), listener)
+    containers = options.containers(runtime, manifest, dataclasses.replace(settings, endpoint=endpoint))
     _warn(manifest, host)
     further = {address: _listen_near(host, port) for address in addresses.of_manifest(manifest)}
     own_address = _address(host, listener)
@@ -75,13 +87,16 @@ def serve_until_stopped(
     project = Project(source, manifest, functions, screen, requests)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
     routes = [] if provider is None else provider.routes()
+    limits, in_order = websockets or WebSockets(Limits(), in_order=False)
+    sockets = WebSocketGateway(project, limits, in_order=in_order, own_ports=own_ports)
+    gateway = Gateway(project, own_ports)
     try:
-        application = Application(project, Gateway(project, own_ports), (host, *allow_hosts), routes, page_files)
+        application = Application(project, gateway, sockets, (host, *allow_hosts), routes, page_files)
     except PageError as error:
         options.refuse(f"--page {error}")
     pages = [f"{own_address}{page.path}" for page in application.pages]
     text = console.banner(manifest, own_address, runtime.value, urls, issuer, pages)
-    Server(application, ready=lambda: console.write(text), stopping=application.begin_stop).run(
+    Server(application, sockets, ready=lambda: console.write(text), stopping=application.begin_stop).run(
         [listener, *further.values()]
     )
 
@@ -99,6 +114,11 @@ def _listen_near(host: str, port: int) -> socket.socket:
         with contextlib.suppress(PortTakenError):
             return listen(host, near)
     return listen(host, 0)
+
+
+def _reachable(host: str) -> str:
+    """The address at which a process of this machine reaches a server that listens on this one."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def _address(host: str, listener: socket.socket) -> str:

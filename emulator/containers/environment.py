@@ -73,7 +73,7 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
     today = datetime.now(UTC).strftime("%Y/%m/%d")
     logs = function.logs
     return {
-        "AWS_DEFAULT_REGION": function.region,
+        **region(manifest),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
         "AWS_LAMBDA_FUNCTION_NAME": function.full_name,
@@ -83,7 +83,6 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
         "AWS_LAMBDA_LOG_GROUP_NAME": logs.group or f"/aws/lambda/{function.full_name}",
         **({"AWS_LAMBDA_LOG_LEVEL": logs.application_level} if logs.json else {}),
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{today}/[$LATEST]{uuid.uuid4().hex}",
-        "AWS_REGION": function.region,
         "LAMBDA_TASK_ROOT": str(manifest.root(function)),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
@@ -91,17 +90,33 @@ def of_lambda(function: Function, manifest: Manifest) -> dict[str, str]:
     }
 
 
+def region(manifest: Manifest) -> dict[str, str]:
+    """The variables by which AWS's clients find their region."""
+    return dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), manifest.region)
+
+
 def local(given: Mapping[str, str]) -> dict[str, str]:
     """The variables that say that this is no AWS, and keys that open nothing unless credentials are given."""
     return LOCAL if any(name in given for name in _CREDENTIALS) else {**DUMMY_KEYS, **LOCAL}
 
 
-def complete(function: Function, manifest: Manifest, extra: Mapping[str, str]) -> dict[str, str]:
-    """Everything that a process of this function sees; `extra` is what --env-file and --pass-env add."""
+def endpoints(url: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which AWS's clients find the emulator's own APIs, unless it is no server or others are given."""
+    found = {"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": url, "AWS_ENDPOINT_URL_LAMBDA": url} if url else {}
+    if "AWS_ENDPOINT_URL" in given:  # the project's own server for all services; connections are only here
+        found.pop("AWS_ENDPOINT_URL_LAMBDA", None)
+    return {name: value for name, value in found.items() if name not in given}
+
+
+def complete(function: Function, manifest: Manifest, extra: Mapping[str, str], url: str = "") -> dict[str, str]:
+    """Everything that a process of this function sees.
+
+    `extra` is what --env-file and --pass-env add, `url` the emulator's own.
+    """
     host = {name: os.environ[name] for name in FROM_THE_HOST if name in os.environ}
     # PYTHONUTF8: en_US.UTF-8 need not be installed here, as it is on Lambda.
     fixed = {"PYTHONUTF8": "1"}
-    own = {**of_lambda(function, manifest), **local(extra)}
+    own = {**of_lambda(function, manifest), **local(extra), **endpoints(url, {**function.environment, **extra})}
     found = {**host, **fixed, **own, **function.environment, **extra}
     if paths := import_path(function, manifest, found.get("PYTHONPATH", "")):
         found["PYTHONPATH"] = os.pathsep.join(paths)

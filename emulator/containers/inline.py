@@ -44,9 +44,11 @@ Loaded = tuple[handlers.Handler, dict[str, str]]
 class InlineContainers:
     """Runs handlers on threads of this process."""
 
-    def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_threads: int) -> None:
+    def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_threads: int, url: str = "") -> None:
+        """`extra` is what --env-file and --pass-env add, `url` the emulator's own."""
         self._manifest = manifest
         self._extra = extra
+        self._url = url
         self._threads = Threads(max_threads)
         self._loaded: dict[Function, Loaded] = {}
         self._loading = threading.Lock()
@@ -105,10 +107,11 @@ class InlineContainers:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        wanted = environment.local(os.environ)
+        wanted = {**environment.region(self._manifest), **environment.local(os.environ)}
         for function in self._manifest.functions.values():
             wanted |= function.environment
         wanted |= self._extra
+        wanted |= environment.endpoints(self._url, {**os.environ, **wanted})
         self._replaced = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
 

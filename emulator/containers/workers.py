@@ -28,6 +28,8 @@ class Settings:
     enforce_memory: bool = False
     python: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str = ""
+    """The emulator's own URL, empty where it is no server."""
 
 
 class WorkerContainers:
@@ -94,7 +96,9 @@ class WorkerContainers:
         return pool
 
     async def _start(self, container: Container) -> None:
-        environ = environment.complete(container.function, self._manifest, self._settings.extra)
+        environ = environment.complete(
+            container.function, self._manifest, self._settings.extra, self._settings.endpoint
+        )
         await container.start(self._settings.python, environ, str(self._manifest.root(container.function)))
 
     def _evict(self) -> None:

@@ -58,15 +58,15 @@ def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict
 
 def _event(request: Request, path: str, route: Route, parameters: dict[str, str], stage: str) -> dict[str, Any]:
     """The event of a request without its body."""
-    headers = _headers(request)
-    query = _query(request.query)
+    headers = header_values(request)
+    query = query_values(request.query)
     return {
         "resource": route.path,
         "path": path,
         "httpMethod": request.method,
-        "headers": _last(headers),
+        "headers": last(headers) or None,
         "multiValueHeaders": headers or None,
-        "queryStringParameters": _last(query),
+        "queryStringParameters": last(query) or None,
         "multiValueQueryStringParameters": query or None,
         "pathParameters": parameters or None,
         "stageVariables": None,
@@ -76,7 +76,7 @@ def _event(request: Request, path: str, route: Route, parameters: dict[str, str]
     }
 
 
-def _headers(request: Request) -> Values:
+def header_values(request: Request) -> Values:
     """Every value of every header, each name as the client first wrote it, with what the gateway adds."""
     values: Values = {}
     spelled: dict[str, str] = {}
@@ -93,7 +93,8 @@ def _headers(request: Request) -> Values:
     return values
 
 
-def _query(query: str) -> Values:
+def query_values(query: str) -> Values:
+    """Every value of every parameter, decoded."""
     values: Values = {}
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
@@ -101,18 +102,23 @@ def _query(query: str) -> Values:
     return values
 
 
-def _last(values: Values) -> dict[str, str] | None:
-    return {name: found[-1] for name, found in values.items()} or None
+def last(values: Values) -> dict[str, str]:
+    """The last value of each name."""
+    return {name: found[-1] for name, found in values.items()}
+
+
+def domain(host: str) -> str:
+    """A Host header without its port."""
+    return host.rpartition(":")[0] or host
 
 
 def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
-    host = request.header(b"host") or "localhost"
-    domain = host.rpartition(":")[0] or host
+    name = domain(request.header(b"host") or "localhost")
     return {
         "accountId": ACCOUNT_ID,
         "apiId": payload_v2_event.API_ID,
-        "domainName": domain,
-        "domainPrefix": domain.partition(".")[0],
+        "domainName": name,
+        "domainPrefix": name.partition(".")[0],
         "extendedRequestId": request.id,
         "httpMethod": request.method,
         "identity": {

@@ -84,10 +84,14 @@ SCHEDULE = _words("""
     groupName
 """)
 
+WEBSOCKET = _words("route authorizer routeResponseSelectionExpression")
+
+WEBSOCKET_AUTHORIZER = _words("name arn type identitySource")
+
 NOT_EMULATED = _words("""
-    sqs sns s3 stream kafka msk activemq rabbitmq websocket alexaSkill alexaSmartHome iot
+    sqs sns s3 stream kafka msk activemq rabbitmq alexaSkill alexaSmartHome iot
     iotFleetProvisioning cloudwatchEvent cloudwatchLog cognitoUserPool eventBridge cloudFront
 """)
 """Event types that the emulator does not send. The functions can be called with the Invoke API."""
 
-EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule", "alb"}
+EVENTS = NOT_EMULATED | {"httpApi", "http", "schedule", "alb", "websocket"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.manifest import function_lists, known_keys, plugins
-from emulator.manifest.events import rest_settings
+from emulator.manifest.events import rest_settings, websocket_events
 from emulator.manifest.events.triggers import Triggers
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Manifest
@@ -83,6 +83,7 @@ def _manifest(resolver: Resolver, stamps: Mapping[Path, Stamp], *, unlimited: bo
         schedules=tuple(triggers.schedules),
         urls=tuple(triggers.urls),
         alb_rules=tuple(sorted(triggers.alb_rules, key=lambda rule: rule.priority)),
+        websocket=websocket_events.api(provider, triggers.websocket_routes, f"{functions.stage}-{service}-websockets"),
         files={**resolver.stamps(), **stamps},
         warnings=tuple(resolver.warnings),
         unlimited=unlimited,

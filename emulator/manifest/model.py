@@ -12,6 +12,7 @@ from emulator.manifest.account import ACCOUNT_ID, arn
 from emulator.manifest.events.alb_model import AlbRule
 from emulator.manifest.events.inputs import Input
 from emulator.manifest.events.rest_model import RestMethod, RestSettings
+from emulator.manifest.events.websocket_model import WebSocketApi
 from emulator.manifest.yaml.files import Stamp
 
 ApiKind = Literal["httpApi", "http", "url", "alb"]
@@ -229,6 +230,7 @@ class Manifest:
     urls: tuple[FunctionUrl, ...]
     alb_rules: tuple[AlbRule, ...]
     """In the order in which a listener tries them."""
+    websocket: WebSocketApi | None
     files: Mapping[Path, Stamp]
     """Every file that was read or looked for, and its stamp from before. A change in one changes the manifest."""
     warnings: tuple[str, ...]
@@ -248,6 +250,11 @@ class Manifest:
     def rest_stage(self) -> str:
         """The stage of the REST API, which is the first part of its paths."""
         return self.rest.stage or self.stage
+
+    @property
+    def websocket_paths(self) -> tuple[str, ...]:
+        """Where the WebSocket API is served; nowhere without one."""
+        return ("/ws", f"/{self.stage}") if self.websocket else ()
 
     @property
     def alb_listeners(self) -> tuple[str, ...]:

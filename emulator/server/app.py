@@ -12,14 +12,16 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.bodies import ClientGoneError
 from emulator.gateway.gateway import Gateway
+from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
 from emulator.manifest.yaml.document import ManifestError
 from emulator.server import invoke_api, management, pages
 from emulator.server.access import Access
 from emulator.server.clock_routes import ClockRoutes
+from emulator.server.connections_api import MARK, ConnectionsApi
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
@@ -41,6 +43,7 @@ class Application:
         self,
         project: Project,
         gateway: Gateway,
+        websockets: WebSocketGateway,
         hosts: Iterable[str] = (),
         routes: Iterable[BaseRoute] = (),
         page_files: Iterable[Path] = (),
@@ -48,6 +51,7 @@ class Application:
         """Raises `PageError`."""
         self.project = project
         self._gateway = gateway
+        self._connections_api = ConnectionsApi(project, websockets)
         self._access = Access(hosts)
         self._invoke_api = InvokeApi(project)
         self._requests_api = RequestsApi(project, gateway)
@@ -72,13 +76,17 @@ class Application:
         )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        api: ASGIApp = self.starlette
         if scope["type"] == "http" and (not scope["path"].startswith(OWN) or self._gateway.has_own_port(scope)):
-            return self._gateway(scope, receive, send)
-        if scope["type"] != "lifespan" and (
-            reason := self._access.refusal(scope.get("method", ""), Headers(scope=scope))
-        ):
+            if MARK not in scope["path"] or not self._is_connections_api(scope):
+                return self._gateway(scope, receive, send)
+            api = self._connections_api
+        if scope["type"] != "lifespan" and (reason := self._access.refusal(scope["method"], Headers(scope=scope))):
             return ServiceError(403, "AccessDeniedException", reason).response()(scope, receive, send)
-        return self.starlette(scope, receive, send)
+        return api(scope, receive, send)
+
+    def _is_connections_api(self, scope: Scope) -> bool:
+        return self._connections_api.owns(scope["path"]) and not self._gateway.has_own_port(scope)
 
     def begin_stop(self) -> None:
         """The emulator is asked to stop: clients that are still sending a body have one more second; streams end."""
@@ -86,6 +94,7 @@ class Application:
         self._invoke_api.bodies.shorten_deadlines()
         self._requests_api.bodies.shorten_deadlines()
         self.project.requests.close()
+        self._connections_api.bodies.shorten_deadlines()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
@@ -18,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from emulator.gateway.gateway import REPLY
 from emulator.gateway.request import SENT_NAMES
 from emulator.gateway.response import Response
+from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
+from emulator.server.websocket_protocol import WebSocketProtocol
 
 HEAD_BYTES = 65_536
 """A head or a trailer beyond this is not read to its end; the gateway's own limit is lower."""
@@ -34,10 +37,14 @@ class Protocol(HttpToolsProtocol):
     upgrade that is not served here is an ordinary request, trailers are dropped, and a request names one host.
     """
 
+    websockets: ClassVar[WebSocketGateway | None] = None
+    """What takes the handshakes of WebSockets."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
         self._ignored_upgrade: bytes | None = None
+        self._upgrades = False
         self._undelivered = 0
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -74,7 +81,7 @@ class Protocol(HttpToolsProtocol):
                 return
             except HttpParserUpgrade as upgrade:
                 if self._ignored_upgrade is None:
-                    self.handle_websocket_upgrade()
+                    self._hand_over(data[upgrade.args[0] :])
                     return
                 # The parser stops behind the head of an upgrade: it reads on from the same head without one.
                 data = self._ignored_upgrade + data[upgrade.args[0] :]
@@ -101,20 +108,40 @@ class Protocol(HttpToolsProtocol):
         hosts = [name for name, _ in self.headers].count(b"host")
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise ValueError("a request names one host")
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self._ignored_upgrade = self._head_without_upgrade()
+        self._upgrades = self.parser.should_upgrade() and self._is_for_websockets()
+        if self.parser.should_upgrade() and not self._upgrades:
+            self._ignored_upgrade = self._head(without=b"upgrade")
             return
+        if self._upgrades and self._working():
+            raise ValueError("a handshake begins before the response to the request before it")
         self._in_head = False
         self._clear_deadline()
         super().on_headers_complete()
 
-    def _head_without_upgrade(self) -> bytes:
+    def _should_upgrade(self) -> bool:
+        return self._upgrades
+
+    def _is_for_websockets(self) -> bool:
+        if self.websockets is None or self._get_upgrade() != b"websocket" or self.server is None:
+            return False
+        return self.websockets.serves(unquote(self.url.partition(b"?")[0].decode("latin-1")), self.server[1] or 0)
+
+    def _hand_over(self, rest: bytes) -> None:
+        """The client asks for a WebSocket: from now on its connection has another protocol."""
+        assert self.websockets is not None
+        self.connections.discard(self)
+        path, _, query = self.url.partition(b"?")
+        scope = {**self.scope, "raw_path": path, "query_string": query}
+        WebSocketProtocol(self.websockets, scope, self.transport).start(self._head(), rest)
+
+    def _head(self, without: bytes = b"") -> bytes:
+        """The head as it was sent, except for the header of this name."""
         method = self.parser.get_method()
         if method == b"CONNECT":
             raise ValueError("this is no proxy")
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         sent = zip(self._sent_names, self.headers, strict=True)
-        lines += [b"%b: %b" % (name, value) for name, (lower, value) in sent if lower != b"upgrade"]
+        lines += [b"%b: %b" % (name, value) for name, (lower, value) in sent if lower != without]
         return b"\r\n".join([*lines, b"", b""])
 
     def on_body(self, body: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
 from emulator.server.http_protocol import Protocol
 
 GRACE_SECONDS = 35
@@ -46,14 +47,16 @@ class Server(uvicorn.Server):
     `ready` is called when requests are served, `stopping` at every signal to stop.
     """
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, websockets: WebSocketGateway, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 interface="asgi3",
                 loop="auto",  # uvloop where it is installed
-                http=Protocol,
-                ws="none",
+                http=type("ServedProtocol", (Protocol,), {"websockets": websockets}),
+                ws="none",  # a Protocol has WebSockets of its own
                 lifespan="on",
                 access_log=False,
                 log_config=None,
@@ -63,6 +66,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
+        self.websockets = websockets
         self.ready = ready
         self.stopping = stopping
         self.stop_asked = asyncio.Event()
@@ -89,6 +93,15 @@ class Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self.stop_asked.wait()
+        await self._close_websockets()
+
+    async def _close_websockets(self) -> None:
+        """Close them while requests are still served: a function of `$disconnect` may call this server."""
+        closing = asyncio.create_task(self.websockets.stop())
+        until = asyncio.get_running_loop().time() + GRACE_SECONDS
+        while not (closing.done() or self.force_exit or asyncio.get_running_loop().time() > until):
+            await asyncio.wait({closing}, timeout=0.1)
+        closing.cancel()
 
     def _stop(self) -> None:
         now = asyncio.get_running_loop().time()

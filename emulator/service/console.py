@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from emulator.manifest.addresses import Address
-from emulator.manifest.model import Manifest, Route
+from emulator.manifest.model import Manifest
 
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
 
@@ -148,19 +148,28 @@ def banner(
     keys = [f"x-api-key  {key.value}  {key.name}" for key in manifest.rest.keys if key.generated]
     issuers = [f"identity provider  {issuer}"] if issuer else []
     shown = [f"page  {page}" for page in pages]
-    lines = [*route_lines(manifest.routes, manifest.rest_stage), *keys, *further, *issuers, *schedules, *shown]
+    routes = route_lines(manifest, f"ws{url.removeprefix('http')}")
+    lines = [*routes, *keys, *further, *issuers, *schedules, *shown]
     return "\n".join([head, *(f"  {line}" for line in lines), ""]) + "\n"
 
 
-def route_lines(routes: Iterable[Route], stage: str) -> list[str]:
-    """Routes in columns: method, path, function, timeout."""
-    prefixes = {"httpApi": "", "http": f"/{stage}", "url": "", "alb": ""}
-    rows = [
-        (route.method, f"{prefixes[route.kind]}{route.path}", route.function.name, f"{route.function.timeout} s")
-        for route in routes
-    ]
+def route_lines(manifest: Manifest, websocket_url: str = "") -> list[str]:
+    """The routes of a manifest in columns: method, path, function, timeout.
+
+    Those of a WebSocket API have the method WS and their key as path; the last line has the API's addresses.
+    """
+    prefixes = {"httpApi": "", "http": f"/{manifest.rest_stage}", "url": "", "alb": ""}
+    last: list[str] = []
+    found = [(route.method, f"{prefixes[route.kind]}{route.path}", route.function) for route in manifest.routes]
+    if manifest.websocket:
+        sockets = manifest.websocket.routes.values()
+        found += [("WS", route.key, manifest.functions[route.function]) for route in sockets]
+        addresses = "  ".join(f"{websocket_url}{path}" for path in manifest.websocket_paths)
+        last = [f"WebSocket  {addresses}  {manifest.websocket.name}"]
+    rows = [(method, path, function.name, f"{function.timeout} s") for method, path, function in found]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    return [
+    lines = [
         f"{method:<{widths[0]}}  {path:<{widths[1]}}  {name:<{widths[2]}}  {limit:>5}"
         for method, path, name, limit in rows
     ]
+    return lines + last

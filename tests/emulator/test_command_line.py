@@ -214,7 +214,7 @@ def test_a_manifest_without_routes_says_so(folder: Path) -> None:
     told = run("routes", "--manifest", str(path / "serverless.yml"))
     assert (told.returncode, told.stdout) == (0, "")
     assert "sns events are not emulated" in told.stderr
-    assert "serverless.yml: no function has an httpApi or http event" in told.stderr
+    assert "serverless.yml: no function has an httpApi, http or websocket event" in told.stderr
 
 
 def test_one_function_is_not_many(folder: Path) -> None:

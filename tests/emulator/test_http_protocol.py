@@ -44,10 +44,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(ws: Any = "none", served: ASGIApp = application) -> AsyncIterator[Client]:
+async def connected(served: ASGIApp = application) -> AsyncIterator[Client]:
     """A client of the application, over a real socket."""
     loop = asyncio.get_running_loop()
-    config = uvicorn.Config(served, http=Protocol, ws=ws, log_config=None)
+    config = uvicorn.Config(served, http=Protocol, ws="none", log_config=None)
     config.load()
     state = ServerState()
     server = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1", 0)
@@ -61,11 +61,11 @@ async def connected(ws: Any = "none", served: ASGIApp = application) -> AsyncIte
         server.close()
 
 
-def ask(*parts: bytes, ws: Any = "none") -> bytes:
+def ask(*parts: bytes) -> bytes:
     """Everything that the server answers to these parts, until it or, after the last one, the client hangs up."""
 
     async def run() -> bytes:
-        async with connected(ws) as (reader, writer), asyncio.timeout(10):
+        async with connected() as (reader, writer), asyncio.timeout(10):
             for part in parts:
                 writer.write(part)
                 await writer.drain()
@@ -164,22 +164,6 @@ def test_a_websocket_that_nobody_serves_is_an_ordinary_request() -> None:
     assert b"GET /last" in answer
 
 
-def test_a_websocket_is_handed_to_the_protocol_that_serves_it() -> None:
-    class Socket(asyncio.Protocol):
-        def __init__(self, **_: Any) -> None:
-            pass
-
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            self.transport.write(b"taken over: " + data)
-            self.transport.close()
-
-    answer = ask(b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", ws=Socket)
-    assert answer.startswith(b"taken over: GET /socket HTTP/1.1\r\n")
-
-
 def test_trailers_are_dropped() -> None:
     answer = ask(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nIdempotency-Key: k\r\n\r\n" + LAST)
     assert b"POST /p [host,transfer-encoding] a" in answer
@@ -224,7 +208,7 @@ def test_uvicorn_still_has_the_private_parts_that_are_used() -> None:
         protocol._start_asgi_task: ["self", "cycle", "app"],
         protocol._unset_keepalive_if_required: ["self"],
         protocol._should_upgrade: ["self"],
-        protocol.handle_websocket_upgrade: ["self"],
+        protocol._get_upgrade: ["self"],
         protocol.shutdown: ["self"],
         uvicorn.Server.startup: ["self", "sockets"],
         uvicorn.Server.main_loop: ["self"],
@@ -241,7 +225,17 @@ def test_uvicorn_still_has_the_private_parts_that_are_used() -> None:
     loop = asyncio.new_event_loop()
     with contextlib.closing(loop):
         made = protocol(config, ServerState(), {}, loop)
-    assert {"parser", "loop", "logger", "cycle", "headers", "pipeline", "transport"} <= vars(made).keys()
+    assert {
+        "parser",
+        "loop",
+        "logger",
+        "cycle",
+        "headers",
+        "pipeline",
+        "transport",
+        "connections",
+        "server",
+    } <= vars(made).keys()
     arguments = list(inspect.signature(cycle.__init__).parameters)[1:]
     state = vars(cycle(**dict.fromkeys(arguments)))  # type: ignore[arg-type]
     written = {"disconnected", "keep_alive", "message_event", "more_body", "on_response"}

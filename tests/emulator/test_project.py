@@ -11,6 +11,7 @@ import pytest
 from emulator.containers import Invocation, Outcome, watch
 from emulator.containers.watch import Watch
 from emulator.gateway.gateway import Gateway
+from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
 from emulator.manifest.events import cron
 from emulator.manifest.loader import Source
 from emulator.manifest.model import Function, Manifest
@@ -161,7 +162,7 @@ def test_a_stop_waits_for_the_scheduled_call_that_runs(path: Path, monkeypatch: 
     async def run() -> list[str]:
         containers = Slow()
         served = project(path, containers)
-        starlette = Application(served, Gateway(served)).starlette
+        starlette = Application(served, Gateway(served), WebSocketGateway(served)).starlette
         async with starlette.router.lifespan_context(starlette):
             await containers.begun.wait()
             asyncio.get_running_loop().call_later(0.05, containers.end.set)  # while it stops

@@ -33,7 +33,7 @@ class RestLambdaAuthorizer:
     def __init__(self, settings: RestAuthorizer, functions: Functions, region: str) -> None:
         self._settings = settings
         self._region = region
-        self._function = AuthorizerFunction(settings.function, functions, settings.ttl, _is_usable)
+        self._function = AuthorizerFunction(settings.function, functions, settings.ttl, is_usable)
 
     async def ask(self, call: Call) -> Verdict:
         """The verdict about one request; a failed function or a malformed answer is a 500."""
@@ -75,12 +75,17 @@ def _verdict(answer: Answer, method_arn: str) -> Caller | Response:
     effect = iam_policy.effect(answer.value["policyDocument"], method_arn)
     if effect != "Allow":
         return rest_errors.denied("the authorizer denied it", explicitly=effect == "Deny")
-    context = {name: _text(value) for name, value in (answer.value.get("context") or {}).items() if value is not None}
     key = answer.value.get("usageIdentifierKey")
-    return Caller("lambda", context, answer.value["principalId"], answer.milliseconds, str(key) if key else None)
+    return Caller(
+        "lambda",
+        context_texts(answer.value),
+        answer.value["principalId"],
+        answer.milliseconds,
+        str(key) if key else None,
+    )
 
 
-def _is_usable(answer: Event) -> bool:
+def is_usable(answer: Event) -> bool:
     """Whether an answer has a principal, a policy, and a context of texts, numbers and booleans."""
     context = answer.get("context") or {}
     if not isinstance(context, dict) or any(isinstance(value, dict | list) for value in context.values()):
@@ -90,6 +95,10 @@ def _is_usable(answer: Event) -> bool:
     )
 
 
+def context_texts(answer: Event) -> dict[str, str]:
+    """The context of a usable answer as the function's event has it: every value is a text."""
+    return {name: _text(value) for name, value in (answer.get("context") or {}).items() if value is not None}
+
+
 def _text(value: Any) -> str:
-    """A value of the context as the function's event has it: always a text."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -39,13 +39,17 @@ def read(
     else:
         key = "arn" if isinstance(value, str) and ":" in value else "name"
         settings = Section(section.resolver, section.where.at("authorizer"), {key: value})
-    arn = _arn(settings.data)
-    pool = _POOL.fullmatch(arn)
+    pool = _POOL.fullmatch(_arn(settings.data))
     if pool or _type(settings) == COGNITO:
         return _cognito(settings, pool)
-    name = settings.data.get("name") if not arn else None
-    function = _of_arn(arn, functions) if arn else _named(settings, name, functions, left_out)
-    return _lambda(settings, function)
+    return _lambda(settings, function_of(settings, functions, left_out))
+
+
+def function_of(settings: Section, functions: Mapping[str, Function], left_out: Mapping[str, str]) -> Function:
+    """The function that an authorizer's settings name or whose ARN they have. Raises UnavailableError."""
+    if arn := _arn(settings.data):
+        return _of_arn(arn, functions)
+    return _named(settings, settings.data.get("name"), functions, left_out)
 
 
 def _arn(settings: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ _WITHOUT_EFFECT = {
     "resourcePolicy": "it refuses nobody here",
     "usagePlan": "it limits nobody here",
     "minimumCompressionSize": "answers are not compressed here",
+    "websocketApiId": "only the WebSocket routes of this manifest are served here",
 }
 
 

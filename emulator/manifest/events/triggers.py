@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.manifest import known_keys
-from emulator.manifest.events import alb_events, authorizers, cors, function_urls, schedule_events
+from emulator.manifest.events import (
+    alb_events,
+    authorizers,
+    cors,
+    function_urls,
+    schedule_events,
+    websocket_events,
+)
 from emulator.manifest.events.alb_model import AlbRule
 from emulator.manifest.events.routes import METHODS, Routes
+from emulator.manifest.events.websocket_model import WebSocketRoute
 from emulator.manifest.functions import Functions
 from emulator.manifest.model import Authorizer, Cors, Function, FunctionUrl, IamAuthorizer, Schedule
 from emulator.manifest.section import Section, lookup, shown
@@ -26,6 +34,7 @@ class Triggers:
         self.schedules: list[Schedule] = []
         self.urls: list[FunctionUrl] = []
         self.alb_rules: list[AlbRule] = []
+        self.websocket_routes: list[WebSocketRoute] = []
         self.cors: Cors | None = None
 
     def read(self) -> None:
@@ -85,6 +94,9 @@ class Triggers:
         section = Section(self.resolver, where, None if isinstance(settings, str) else settings)
         if kind == "alb":
             self._add_alb_rule(alb_events.read(function, section), section)
+        elif kind == "websocket":
+            known, left_out = self.functions.known, self.functions.left_out
+            self._add_websocket_route(websocket_events.read(function, section, settings, known, left_out), section)
         elif kind == "schedule":
             number = len(self.schedules) + 1
             self.schedules += schedule_events.read(function, section, settings, number)
@@ -96,6 +108,12 @@ class Triggers:
             if (other.listener, other.priority) == (rule.listener, rule.priority):
                 raise section.error(f"is already the priority of {other.function}, line {other.line}", "priority")
         self.alb_rules.append(rule)
+
+    def _add_websocket_route(self, route: WebSocketRoute, section: Section) -> None:
+        for other in self.websocket_routes:
+            if other.key == route.key:
+                raise section.error(f"{route.key} is already the route of {other.function}, line {other.line}")
+        self.websocket_routes.append(route)
 
     def _cors_methods(self) -> tuple[str, ...]:
         used = {route.method for route in self.routes.routes if route.kind == "httpApi"}

@@ -1,0 +1,1 @@
+"""WebSocket APIs: connections, and what of them becomes an event."""
