@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emulator.cli import clock, commands, events, options, output, requests, times
+from emulator.cli import faults as faults_command
 from emulator.cli.options import (
     MANIFEST,
     EnvFile,
@@ -47,6 +48,10 @@ KeepRequests = Annotated[int, typer.Option(min=0, help="How many of the latest r
 KeepMegabytes = Annotated[int, typer.Option(min=1, help="How much memory they may take, more or less.")]
 At = Annotated[
     str | None, typer.Option(help="The time that functions see at the start, such as 2026-11-22T08:00Z; it runs on.")
+]
+FaultsOption = Annotated[
+    Path | None,
+    typer.Option("--faults", help="A file of rules for what goes wrong on purpose, as for `faults load`."),
 ]
 EnforceMemory = Annotated[bool, typer.Option("--enforce-memory", help="End a process that outgrows its memorySize.")]
 
@@ -92,6 +97,7 @@ def serve(
     websocket_idle_seconds: WebSocketIdle = 600,
     websocket_life_seconds: WebSocketLife = 7200,
     messages_in_order: MessagesInOrder = False,
+    faults: FaultsOption = None,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -117,7 +123,7 @@ def serve(
         extra=options.added_environment(env_file, pass_env),
     )
     # Imported here: what only calls or lists functions does without the server's packages.
-    from emulator.cli.serve import Identity, WebSockets, serve_until_stopped
+    from emulator.cli.serve import FaultsFile, Identity, WebSockets, serve_until_stopped
     from emulator.gateway.websocket.connection import Limits
 
     runtime = options.Runtime.INLINE if inline else runtime
@@ -126,7 +132,10 @@ def serve(
     book = RequestBook(keep_requests, keep_megabytes)
     moment = None if at is None else times.moment("--at", at)
     websockets = WebSockets(Limits(websocket_idle_seconds, websocket_life_seconds), messages_in_order)
-    serve_until_stopped(host, port, source, runtime, settings, allow_host, provider, book, moment, page, websockets)
+    first = None if faults is None else FaultsFile(faults, faults_command.read(faults)[1])
+    serve_until_stopped(
+        host, port, source, runtime, settings, allow_host, provider, book, moment, page, websockets, first
+    )
 
 
 cli.command("invoke")(commands.invoke)
@@ -137,6 +146,7 @@ cli.command("requests")(requests.requests)
 cli.command("resend")(requests.resend)
 cli.command("schedules")(commands.schedules)
 cli.command("clock")(clock.clock)
+cli.command("faults")(faults_command.faults)
 cli.command("token")(commands.token)
 cli.command("openapi")(commands.describe)
 

@@ -27,6 +27,7 @@ from emulator.server.pages import PageError
 from emulator.service import console
 from emulator.service.clock import Clock, ClockError
 from emulator.service.console import Console
+from emulator.service.faults import Faults, FaultsError, Shapes
 from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
 from emulator.service.project import Project
@@ -49,6 +50,13 @@ class WebSockets(NamedTuple):
     in_order: bool
 
 
+class FaultsFile(NamedTuple):
+    """The rules for faults with which the emulator starts, and the file that has them."""
+
+    path: Path
+    shapes: Shapes
+
+
 def serve_until_stopped(
     host: str,
     port: int,
@@ -61,11 +69,12 @@ def serve_until_stopped(
     at: datetime | None = None,
     page_files: Iterable[Path] = (),
     websockets: WebSockets | None = None,
+    faults: FaultsFile | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
-    With `at` the clock starts there. The emulator's own routes answer for a loopback host, for `host`, and for those
-    of `allow_hosts`.
+    With `at` the clock starts there; `faults` are the first rules for faults. The emulator's own routes answer for a
+    loopback host, for `host`, and for those of `allow_hosts`.
     """
     manifest = options.loaded(source)
     try:
@@ -82,6 +91,8 @@ def serve_until_stopped(
     functions = Functions(containers, LogBook(), screen)
     if at is not None:
         _start_at(functions.clock, at)
+    if faults is not None:
+        _start_with(functions.faults, faults, manifest)
     provider = None if identity is None else _identity_provider(identity, own_address, functions.clock)
     issuer = "" if provider is None else provider.issuer
     project = Project(source, manifest, functions, screen, requests)
@@ -131,6 +142,13 @@ def _start_at(clock: Clock, moment: datetime) -> None:
         asyncio.run(clock.show(moment, running=True))
     except (ClockError, TravelError) as error:
         options.refuse(f"--at: {error}")
+
+
+def _start_with(faults: Faults, file: FaultsFile, manifest: Manifest) -> None:
+    try:
+        faults.set(file.shapes, manifest)
+    except FaultsError as error:
+        options.refuse(f"{file.path}: {error}")
 
 
 def _identity_provider(identity: Identity, url: str, clock: Clock) -> IdentityProvider:

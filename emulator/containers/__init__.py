@@ -27,6 +27,17 @@ class Fault(enum.Enum):
     THROTTLED = "throttled"
 
 
+class Break(enum.Flag):
+    """What is to go wrong on purpose with the environment of an invocation."""
+
+    COLD = enum.auto()
+    """It starts in a new environment."""
+    KILL_BEFORE = enum.auto()
+    """The process is killed when it should take the event."""
+    KILL_AFTER = enum.auto()
+    """The process is killed when it has answered, and the answer is lost."""
+
+
 @dataclass(slots=True)
 class Invocation:
     """What a function is called with: JSON, and what goes into its context."""
@@ -36,6 +47,7 @@ class Invocation:
     trace_id: str = ""
     client_context: str = ""
     """JSON, as the caller of the Invoke API sent it."""
+    breaks: Break | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +90,9 @@ class TravelError(Exception):
 
 class Containers(Protocol):
     """Something that runs functions."""
+
+    isolated: bool
+    """Whether each function has processes of its own."""
 
     @property
     def paused(self) -> bool:

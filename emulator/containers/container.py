@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from emulator.containers import Fault, Invocation, Outcome, debugging, exited, failed, timed_out
+from emulator.containers import Break, Fault, Invocation, Outcome, debugging, exited, failed, timed_out
 from emulator.containers.process import Process
 from emulator.manifest.model import Function
 from emulator.runtime.time_travel import Timeline
@@ -59,6 +59,7 @@ class Container:
         self._init: float | None = None
         self._future: asyncio.Future[Outcome] | None = None
         self._request_id = ""
+        self._kill_after = False
         self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -74,6 +75,12 @@ class Container:
         self._due = self._loop.time() + seconds
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._check_deadline)
+        self._kill_after = False
+        if invocation.breaks:
+            self._kill_after = Break.KILL_AFTER in invocation.breaks
+            if Break.KILL_BEFORE in invocation.breaks:
+                self.process.kill()  # its exit does the rest
+                return
         try:
             self._send(invocation, time.monotonic() + seconds)
         except Exception as error:  # nothing was written: the process can take the next event
@@ -125,6 +132,10 @@ class Container:
         """The invocation under way is over."""
         future = self._future
         if future is None:
+            return
+        if self._kill_after and outcome.fault not in (Fault.TIMED_OUT, Fault.EXITED):
+            self._kill_after = False
+            self.process.kill()
             return
         self._future = None
         self._due = math.inf

@@ -44,6 +44,8 @@ Loaded = tuple[handlers.Handler, dict[str, str]]
 class InlineContainers:
     """Runs handlers on threads of this process."""
 
+    isolated = False
+
     def __init__(self, manifest: Manifest, extra: Mapping[str, str], max_threads: int, url: str = "") -> None:
         """`extra` is what --env-file and --pass-env add, `url` the emulator's own."""
         self._manifest = manifest

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from emulator.containers import Fault, Invocation, Outcome, failed, throttled
+from emulator.containers import Break, Fault, Invocation, Outcome, failed, throttled
 from emulator.containers.container import Container, Owner
 from emulator.containers.tasks import Tasks
 from emulator.containers.watch import Watch
@@ -50,7 +50,7 @@ class Pool:
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run an invocation in a free environment."""
-        if self._watch.changed(self._written):
+        if self._watch.changed(self._written) or (invocation.breaks and Break.COLD in invocation.breaks):
             self.retire_all()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()

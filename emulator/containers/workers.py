@@ -35,6 +35,7 @@ class Settings:
 class WorkerContainers:
     """A pool of worker processes for each function."""
 
+    isolated = True
     SWEEP_SECONDS = 1.0
     MEMORY_SECONDS = 0.05
 

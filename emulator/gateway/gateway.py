@@ -32,7 +32,7 @@ from emulator.manifest.addresses import Address
 from emulator.manifest.model import Manifest, Route
 from emulator.manifest.yaml.document import ManifestError
 from emulator.runtime.handlers import MAX_PAYLOAD
-from emulator.service import ids
+from emulator.service import faults, ids
 from emulator.service.project import Project
 from emulator.service.request_book import Authorization, Record
 
@@ -62,7 +62,10 @@ class Gateway:
         request = Request.from_scope(scope, self._project.clock.time())
         record = _record(request, begun, original)
         try:
-            response = await self._answer(request, record, scope, receive)
+            if self._project.faults.rules:
+                response = await self._answer_with_faults(request, record, scope, receive)
+            else:
+                response = await self._answer(request, record, scope, receive)
         except ClientGoneError:  # or a client that is only slow: it reads the answer
             response = error_response(408, "Request Timeout")
         await reply(scope, send, response)
@@ -117,6 +120,16 @@ class Gateway:
         api.finish(headers, response)
         return response
 
+    async def _answer_with_faults(self, request: Request, record: Record, scope: Scope, receive: Receive) -> Response:
+        with faults.exchange(record) as exchange:
+            response = await self._answer(request, record, scope, receive)
+        if exchange.kinds:
+            text = ", ".join(exchange.kinds)
+            response.headers.append((faults.HEADER.lower().encode(), text.encode()))
+            response.note = f"fault: {text}{f', {response.note}' if response.note else ''}"
+            response.lost = exchange.lost
+        return response
+
     async def _serve(self, api: Api, match: Match, request: Request, record: Record, receive: Receive) -> Response:
         route, parameters = match
         record.route = route
@@ -166,7 +179,7 @@ class Gateway:
             self._project.asynchronous.start(route.function, event, request_id, attempt)
             return None
         call = self._project.functions.invoke(route.function, event, request.trace_id, request_id=request_id)
-        if route.function.timeout < limit:
+        if route.function.timeout < limit and not self._project.faults.rules:  # a fault may take longer
             return await call
         task = self._calls.start(call)
         done, _ = await asyncio.wait((task,), timeout=limit)
@@ -210,6 +223,6 @@ async def reply(scope: Scope, send: Send, response: Response) -> None:
         headers.append((b"content-length", str(len(response.body)).encode()))
     if whole := scope.get("extensions", {}).get(REPLY):
         await whole(response)
-    else:
+    elif not response.lost:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})

@@ -20,6 +20,8 @@ class Response:
     headers: Headers = field(default_factory=list)
     note: str = ""
     """What the console adds to the request's line."""
+    lost: bool = False
+    """Whether the connection is closed instead of sending it."""
 
 
 def error_response(status: int, message: str | None, note: str = "") -> Response:

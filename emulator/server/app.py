@@ -22,6 +22,7 @@ from emulator.server import invoke_api, management, pages
 from emulator.server.access import Access
 from emulator.server.clock_routes import ClockRoutes
 from emulator.server.connections_api import MARK, ConnectionsApi
+from emulator.server.fault_routes import FaultRoutes
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
@@ -59,6 +60,7 @@ class Application:
             *self._invoke_api.routes(),
             *Management(project).routes(),
             *ClockRoutes(project).routes(),
+            *FaultRoutes(project).routes(),
             *self._requests_api.routes(),
             *routes,
         ]

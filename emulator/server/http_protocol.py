@@ -202,10 +202,16 @@ class Protocol(HttpToolsProtocol):
 
 
 async def _reply(cycle: RequestResponseCycle, response: Response) -> None:
-    """Send what uvicorn sends for the two messages of a response, in one system call and one packet."""
+    """Send what uvicorn sends for the two messages of a response, in one system call and one packet.
+
+    Instead of a response that is lost, the client gets the end of its connection.
+    """
     del cycle.scope["extensions"]  # it refers to the cycle: both would wait for the garbage collector
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
+    if response.lost:
+        cycle.disconnected = True
+        cycle.transport.close()
     if cycle.disconnected:
         return
     parts = [STATUS_LINE[response.status]]

@@ -12,14 +12,17 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Fault, Outcome, stamp
+from emulator.gateway import response as gateway_response
 from emulator.gateway.bodies import Bodies
+from emulator.gateway.gateway import reply
 from emulator.manifest.account import arn
 from emulator.manifest.model import QUALIFIER, Function
 from emulator.runtime.handlers import MAX_PAYLOAD
 from emulator.server.secrets import masked
-from emulator.service import ids
+from emulator.service import faults, ids
 from emulator.service.project import Project
 
 PREFIX = "/2015-03-31/functions"
@@ -65,6 +68,20 @@ class InvokeApi:
 
     async def invoke(self, request: Request) -> Response:
         """Invoke: answers with the function's result; the type Event does not wait for it, DryRun runs nothing."""
+        if not self._functions.faults.rules:
+            return await self._invoke(request)
+        with faults.exchange() as exchange:
+            try:
+                response = await self._invoke(request)
+            except ServiceError as error:
+                response = error.response()
+        if exchange.lost:
+            return _NoAnswer()
+        if exchange.kinds:
+            response.headers[faults.HEADER] = ", ".join(exchange.kinds)
+        return response
+
+    async def _invoke(self, request: Request) -> Response:
         function = self._function(request)
         kind = request.headers.get("x-amz-invocation-type", "RequestResponse")
         if kind not in ("RequestResponse", "Event", "DryRun"):
@@ -136,6 +153,14 @@ class InvokeApi:
             message = f"Could not parse request body into json: {error}"
             raise ServiceError(400, "InvalidRequestContentException", message) from None
         return payload
+
+
+class _NoAnswer(Response):
+    """The end of the connection instead of an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: answer."""
+        await reply(scope, send, gateway_response.Response(0, lost=True))
 
 
 def _client_context(header: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from emulator.containers import Fault, Outcome, stamp
 from emulator.containers.tasks import Tasks
 from emulator.manifest.model import QUALIFIER, Function
-from emulator.service import ids
+from emulator.service import faults, ids
 from emulator.service.console import Console
 from emulator.service.functions import Functions
 
@@ -47,6 +47,7 @@ class Asynchronous:
         await self._tasks.wait()
 
     async def _run(self, function: Function, payload: bytes, request_id: str, attempt: Attempt, depth: int) -> None:
+        faults.leave_exchange()
         attempts = 1
         outcome = await attempt()
         while outcome.fault is Fault.THROTTLED or (outcome.fault and attempts <= function.retries):

@@ -28,6 +28,7 @@ class Project:
     ) -> None:
         self.functions = functions
         self.clock = functions.clock
+        self.faults = functions.faults
         self.console = screen
         self.requests = RequestBook() if requests is None else requests
         self.asynchronous = Asynchronous(functions, screen, lambda name: self.manifest.function(name))
@@ -55,6 +56,8 @@ class Project:
             for warning in manifest.warnings:
                 if warning not in self.manifest.warnings:
                     self.console.line(f"warning: {warning}")
+            for line in self.faults.take(manifest):
+                self.console.line(line)
             self.manifest = manifest
             self.functions.containers.replace(manifest)
             self.schedules.start(manifest)

@@ -359,6 +359,7 @@ class Still:
     """Containers that run nothing."""
 
     paused = False
+    isolated = True
 
     async def start(self) -> None:
         """Nothing to start."""

@@ -32,6 +32,7 @@ class Slow:
     """Containers whose functions take their time."""
 
     paused = False
+    isolated = True
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -32,6 +32,7 @@ class Recorder:
     """Containers that run nothing and remember which manifests they were given."""
 
     paused = False
+    isolated = True
 
     def __init__(self) -> None:
         self.manifests: list[Manifest] = []
