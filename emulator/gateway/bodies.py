@@ -47,13 +47,8 @@ class Bodies:
 
 
 def _announced(headers: Headers) -> tuple[int, bool]:
-    length, chunked = 0, False
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            chunked = True
-    return length, chunked
+    sent = dict(headers)
+    return int(sent.get(b"content-length", 0)), b"transfer-encoding" in sent
 
 
 async def _parts(receive: Receive) -> bytes | None:
