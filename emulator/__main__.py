@@ -109,7 +109,6 @@ def serve(
     The Lambda API is on the same port: boto3 and the aws command line reach the functions with
     --endpoint-url http://127.0.0.1:8080.
     """
-    output.check()
     if context.invoked_subcommand is not None:
         options.inherited(context)
         return
@@ -150,5 +149,12 @@ cli.command("faults")(faults_command.faults)
 cli.command("token")(commands.token)
 cli.command("openapi")(commands.describe)
 
+
+def main(name: str | None = None) -> None:
+    """Run the command line; `name` is what its help calls the program."""
+    with output.checked():
+        cli(prog_name=name)
+
+
 if __name__ == "__main__":
-    cli(prog_name="python -m emulator")
+    main("python -m emulator")

@@ -117,7 +117,8 @@ def schedules(run: Run = None, port: Port = 8080) -> None:
         return
     for one in ask("GET", port, "/_emulator/schedules")["schedules"]:
         state = "" if one["enabled"] else "  (disabled)"
-        output.write(f"{one['name']}  {one['expression']}  {one['function']}{state}\n")
+        zone = "" if one["timezone"] == "UTC" else f" {one['timezone']}"
+        output.write(f"{one['name']}  {one['expression']}{zone}  {one['function']}{state}\n")
 
 
 def token(

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
+
+import typer
 
 from emulator.cli import options
 from emulator.service import console
 
 
-def check() -> None:
-    """Refuse to work when the caller has closed standard output."""
-    if sys.stdout is None:
-        options.refuse("standard output is closed")
+@contextlib.contextmanager
+def checked() -> Iterator[None]:
+    """Around a whole command line: without a standard output, or with a help that cannot be written, it fails."""
+    try:
+        if sys.stdout is None:
+            options.refuse("standard output is closed")
+        try:
+            yield
+        except OSError as error:
+            if "--help" not in sys.argv:  # typer prints the help itself
+                raise
+            _fail(error)
+    except typer.Exit as refusal:
+        raise SystemExit(refusal.exit_code) from None
 
 
 def write(text: str) -> None:

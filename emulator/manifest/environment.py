@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.manifest import account
 from emulator.manifest.section import Section, shown
 from emulator.manifest.yaml import scalars
 
 TOTAL_LIMIT = 4096
 """Bytes that Lambda allows for all names and values of one function."""
 
+_INSERTED = re.compile(r"\$\{([^!}][^}]*)\}")
+"""A name in a text of `Fn::Sub`; `${!Name}` stands for the text `${Name}`."""
 _AWS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
 _RESERVED = frozenset(
     {
@@ -39,12 +42,12 @@ _RESERVED = frozenset(
 """Names that Lambda sets itself, and refuses in a deployment."""
 
 
-def read(section: Section) -> dict[str, str]:
-    """The variables under `environment`, with the values that a deployed function sees."""
+def read(section: Section, region: str) -> dict[str, str]:
+    """The variables under `environment`, with the values that a function deployed in this region sees."""
     inside = section.inside("environment")
     values = {}
     for name, value in inside.data.items():
-        text = _text(inside, name, value)
+        text = _text(inside, name, value, region)
         _check(inside, name, text or "")
         if text is not None:
             values[name] = text
@@ -58,9 +61,10 @@ def check_size(section: Section, variables: Mapping[str, str]) -> None:
         section.warn(f"the environment has {size} bytes; AWS allows {TOTAL_LIMIT}", "environment")
 
 
-def _text(section: Section, name: str, value: Any) -> str | None:
+def _text(section: Section, name: str, value: Any, region: str) -> str | None:
     if isinstance(value, dict):
-        return _placeholder(section, name, value)
+        known = _known(value, account.pseudo_parameters(region))
+        return _placeholder(section, name, value) if known is None else known
     if isinstance(value, list):
         raise section.error("an environment variable cannot be a list", name)
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -68,6 +72,18 @@ def _text(section: Section, name: str, value: Any) -> str | None:
     if scalars.loses_digits(value):
         section.warn(f"{name} is a number that loses digits: functions see {scalars.spelled(value)}; put quotes", name)
     return scalars.spelled(value)
+
+
+def _known(value: dict[str, Any], parameters: Mapping[str, str]) -> str | None:
+    """What `Ref` or `Fn::Sub` gives when it names only these parameters, else None."""
+    if len(value) != 1:
+        return None
+    if isinstance(target := value.get("Ref"), str):
+        return parameters.get(target)
+    template = value.get("Fn::Sub")
+    if not isinstance(template, str) or any(name not in parameters for name in _INSERTED.findall(template)):
+        return None
+    return _INSERTED.sub(lambda inserted: parameters[inserted[1]], template).replace("${!", "${")
 
 
 def _placeholder(section: Section, name: str, value: dict[str, Any]) -> str:

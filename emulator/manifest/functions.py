@@ -42,7 +42,7 @@ class Functions:
         self.stage = scalars.spelled(resolver.text("${sls:stage}", Where(resolver.manifest, ("provider", "stage"))))
         region = scalars.spelled(resolver.text("${aws:region}", Where(resolver.manifest, ("provider", "region"))))
         self.region = provider.string("region", region)
-        self.environment = environment.read(provider)
+        self.environment = environment.read(provider, self.region)
         self.layers = Layers(resolver)
         self.individually = Section.at(resolver, "package").data.get("individually") is True
         self.known: dict[str, Function] = {}
@@ -74,7 +74,7 @@ class Functions:
         provider = self.provider
         timeout = provider.integer("timeout", DEFAULT_TIMEOUT, 1, MAX_TIMEOUT)
         memory = provider.integer("memorySize", DEFAULT_MEMORY, 128, MAX_MEMORY)
-        variables = {**self.environment, **environment.read(section)}
+        variables = {**self.environment, **environment.read(section, self.region)}
         environment.check_size(section, variables)
         handler = self._handler(section)
         wsgi = Section.at(self.resolver, "custom", "wsgi")

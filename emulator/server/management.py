@@ -31,7 +31,13 @@ class Management:
         self._project.refresh()
         found = self._project.manifest.schedules
         shown = [
-            {"name": one.name, "function": one.function.name, "expression": one.expression, "enabled": one.enabled}
+            {
+                "name": one.name,
+                "function": one.function.name,
+                "expression": one.expression,
+                "timezone": one.timezone,
+                "enabled": one.enabled,
+            }
             for one in found
         ]
         return JSONResponse({"schedules": shown})

@@ -170,6 +170,16 @@ def test_an_output_that_takes_nothing_is_an_error(folder: Path, command: str, re
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize("command", ["--help", "invoke --help"])
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "cannot be written: No space left on device"), (">&-", "is closed")]
+)
+def test_a_help_that_cannot_be_written_is_an_error(command: str, redirection: str, reason: str) -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m emulator {command} {redirection}"
+    told = subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (1, f"error: standard output {reason}\n")
+
+
 def test_a_reader_that_left_ends_the_command_without_a_word(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -105,9 +105,12 @@ def test_logs_can_be_followed(emulator: Emulator) -> None:
 
 
 def test_schedules_of_a_running_emulator(tmp_path: Path) -> None:
-    with running(write_service(tmp_path / "service", test_schedules.MANIFEST, app=test_schedules.APP)) as started:
+    early = "{method: scheduler, name: early, rate: cron(0 9 * * ? *), timezone: America/New_York}"
+    manifest = f"{test_schedules.MANIFEST}      - schedule: {early}\n"
+    with running(write_service(tmp_path / "service", manifest, app=test_schedules.APP)) as started:
         port = str(started.port)
         assert "mornings  cron(0 8 ? * MON-FRI *)  tick  (disabled)\n" in run("schedules", "--port", port).stdout
+        assert "early  cron(0 9 * * ? *) America/New_York  tick\n" in run("schedules", "--port", port).stdout
         assert run("schedules", "--run", "mornings", "--port", port).stdout == '{"given": 1}\n'
         refused = run("schedules", "--run", "none", "--port", port)
         assert (refused.returncode, refused.stderr) == (1, "error: no such schedule\n")

@@ -225,6 +225,23 @@ def test_events_that_nothing_sends_are_noted(tmp_path: Path) -> None:
     assert "serverless.yml:7: sqs events are not emulated" in manifest.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("!Ref AWS::Region", "us-east-1"),
+        ("{Ref: 'AWS::AccountId'}", "123456789012"),
+        (
+            "!Sub 'arn:${AWS::Partition}:s3:::b-${AWS::AccountId}.${AWS::URLSuffix}/${!Kept}'",
+            "arn:aws:s3:::b-123456789012.amazonaws.com/${Kept}",
+        ),
+        ("!Sub 'https://${Api}.${AWS::Region}'", "<Fn::Sub:https://${Api}.${AWS::Region}>"),
+        ("!Sub '${AWS::StackName}'", "<Fn::Sub:${AWS::StackName}>"),
+    ],
+)
+def test_pseudo_parameters_have_their_value(tmp_path: Path, value: str, seen: str) -> None:
+    assert environment(tmp_path, value) == seen
+
+
 def test_what_only_cloudformation_knows_becomes_a_placeholder(tmp_path: Path) -> None:
     text = "service: s\nprovider:\n  environment:\n    TABLE: !Ref Table\n    ARN: {'Fn::GetAtt': [T, Arn]}\n"
     manifest = read(tmp_path, text + "functions: {one: {handler: a.b}}\n")
