@@ -10,6 +10,8 @@ import pytest
 
 from emulator.containers import Outcome
 from emulator.gateway.payload_v2_response import http_api
+from emulator.runtime import handlers
+from emulator.runtime.context import LambdaContext
 from tests.emulator.harness import Answer, Emulator
 
 SERVER_ERROR = {"message": "Internal Server Error"}
@@ -226,3 +228,13 @@ def test_escapes_count_for_the_limit_of_an_answer(emulator: Emulator, quotes: in
     answered = emulator.request("POST", "/2015-03-31/functions/quotes/invocations", event)
     assert answered.header("x-amz-function-error") == fault
     assert len(answered.body) == (2 * quotes + len('{"body": ""}') if fault is None else len(answered.body))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("around", ['""', '{"statusCode": 200, "body": ""}'])
+def test_an_answer_of_lambdas_limit_passes_and_a_byte_more_does_not(around: str, over: int) -> None:
+    text = "x" * (handlers.MAX_PAYLOAD - len(around) + over)
+    result = text if around == '""' else {"statusCode": 200, "body": text}
+    context = LambdaContext("id", 0, {}, "arn")
+    answer = handlers.call(lambda *_: result, b"{}", context)
+    assert ("ResponseSizeTooLarge" in (answer.error or "")) is bool(over)
