@@ -88,6 +88,19 @@ class TravelError(Exception):
     """Functions cannot be shown another time than the system's; the text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The environments of one function."""
+
+    idle: int
+    busy: int
+    starting: int
+    started: int
+    """How many have been started since the manifest was read."""
+    memory: int
+    """The most resident memory that one of them had while it answered, in kilobytes."""
+
+
 class Containers(Protocol):
     """Something that runs functions."""
 
@@ -103,6 +116,9 @@ class Containers(Protocol):
 
     def invoke(self, function: Function, invocation: Invocation) -> Awaitable[Outcome]:
         """Run a function; whatever it does, this returns an Outcome, within its timeout and the queue's."""
+
+    def figures(self, function: Function) -> Figures | None:
+        """The function's environments now; None where it has none of its own."""
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest from the next invocation on."""

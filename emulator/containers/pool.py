@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from emulator.containers import Break, Fault, Invocation, Outcome, failed, throttled
+from emulator.containers import Break, Fault, Figures, Invocation, Outcome, failed, throttled
 from emulator.containers.container import Container, Owner
 from emulator.containers.tasks import Tasks
 from emulator.containers.watch import Watch
@@ -45,6 +45,8 @@ class Pool:
         self._watch = Watch()
         self._written = set() if written is None else written
         """The files that functions have written: of every pool that has this set."""
+        self._started = 0
+        self._memory = 0
         self._emptied = asyncio.Event()
         self._tasks = Tasks()
 
@@ -66,11 +68,19 @@ class Pool:
         finally:
             timer.cancel()
 
+    def figures(self) -> Figures:
+        """How many environments there are now, and how many have been started."""
+        busy = sum(container.busy for container in self._containers)
+        starting = sum(not container.up for container in self._containers)
+        idle = len(self._containers) - busy - starting
+        return Figures(idle, busy, starting, self._started, self._memory)
+
     def grow(self, count: int) -> None:
         """Start `count` more environments, within the limit."""
         for _ in range(min(count, self._limit - len(self._containers))):
             container = self._make(self)
             self._containers.add(container)
+            self._started += 1
             self._emptied.clear()
             self._tasks.start(self._start(container))
 
@@ -116,6 +126,7 @@ class Pool:
 
     def ready(self, container: Container) -> None:
         """A container is free: it takes the request that has waited longest."""
+        self._memory = max(self._memory, container.peak)
         if container.retired:
             container.retire(GRACE_SECONDS)
         elif waiting := self._next():

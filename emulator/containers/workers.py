@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
-from emulator.containers import Invocation, Outcome, TravelError, debugging, environment
+from emulator.containers import Figures, Invocation, Outcome, TravelError, debugging, environment
 from emulator.containers.container import Container
 from emulator.containers.pool import Maker, Pool
 from emulator.containers.tasks import Tasks, repeat
@@ -67,6 +67,10 @@ class WorkerContainers:
         """Run a function in one of its environments."""
         pool = self._pools.get(function.name) or self._pool(function)
         return pool.invoke(invocation)
+
+    def figures(self, function: Function) -> Figures:
+        """The function's environments now."""
+        return (self._pools.get(function.name) or self._pool(function)).figures()
 
     def replace(self, manifest: Manifest) -> None:
         """Use a changed manifest: environments of the old one finish what they run, and end."""

@@ -18,11 +18,12 @@ from emulator.gateway.bodies import ClientGoneError
 from emulator.gateway.gateway import Gateway
 from emulator.gateway.websocket.websocket_gateway import WebSocketGateway
 from emulator.manifest.yaml.document import ManifestError
-from emulator.server import invoke_api, management, pages
+from emulator.server import front_page, invoke_api, management, pages
 from emulator.server.access import Access
 from emulator.server.clock_routes import ClockRoutes
 from emulator.server.connections_api import MARK, ConnectionsApi
 from emulator.server.fault_routes import FaultRoutes
+from emulator.server.functions_api import FunctionsApi
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
@@ -62,6 +63,8 @@ class Application:
             *ClockRoutes(project).routes(),
             *FaultRoutes(project).routes(),
             *self._requests_api.routes(),
+            *FunctionsApi(project, lambda: [page.path for page in self.pages]).routes(),
+            *front_page.routes(),
             *routes,
         ]
         self.pages = pages.of_files(page_files, own)

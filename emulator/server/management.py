@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emulator.manifest.model import Schedule
 from emulator.server.queries import number
+from emulator.service import clock
 from emulator.service.project import Project
 
 PREFIX = "/_emulator"
@@ -30,17 +34,18 @@ class Management:
         """Every schedule of the manifest."""
         self._project.refresh()
         found = self._project.manifest.schedules
-        shown = [
-            {
-                "name": one.name,
-                "function": one.function.name,
-                "expression": one.expression,
-                "timezone": one.timezone,
-                "enabled": one.enabled,
-            }
-            for one in found
-        ]
-        return JSONResponse({"schedules": shown})
+        return JSONResponse({"schedules": [self._schedule(one) for one in found]})
+
+    def _schedule(self, schedule: Schedule) -> dict[str, Any]:
+        due = self._project.schedules.next_time(schedule)
+        return {
+            "name": schedule.name,
+            "function": schedule.function.name,
+            "expression": schedule.expression,
+            "timezone": schedule.timezone,
+            "enabled": schedule.enabled,
+            "next": due and clock.written(due),
+        }
 
     async def run(self, request: Request) -> Response:
         """Call a schedule's function now, enabled or not."""

@@ -38,6 +38,8 @@ def details(record: Record, *, with_secrets: bool = False) -> Json:
     return {
         **summary(record),
         **({"path": record.target} if with_secrets else {}),
+        "port": record.port,
+        "handler": function.handler if function else None,
         "route": record.route.key if record.route else None,
         "api": record.route.kind if record.route else None,
         "request_id": record.request_id or None,

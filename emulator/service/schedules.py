@@ -69,6 +69,10 @@ class Schedules:
         """Call a schedule's function now."""
         return await self._attempt(schedule, _event(schedule, self._clock.now()), ids.invocation())
 
+    def next_time(self, schedule: Schedule) -> datetime | None:
+        """When it is due next, by the clock; None when never, or when it is not enabled."""
+        return self._next.get(schedule.name)
+
     def due(self, until: datetime) -> tuple[datetime, Schedule] | None:
         """The schedule that is due first, and when; None when none is until this time."""
         if not self._next:

@@ -371,6 +371,9 @@ class Still:
     def replace(self, *_: Any) -> None:
         """Nothing to replace."""
 
+    def figures(self, *_: Any) -> None:
+        """It has no environments."""
+
     async def follow(self, *_: Any) -> None:
         """Nothing to show."""
 

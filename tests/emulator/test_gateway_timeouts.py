@@ -47,6 +47,9 @@ class Slow:
         self.finished += 1
         return Outcome(b'{"statusCode": 200, "body": "done"}')
 
+    def figures(self, function: Function) -> None:
+        """It has no environments."""
+
     def replace(self, manifest: Manifest) -> None:
         """Nothing to replace."""
 

@@ -44,6 +44,9 @@ class Recorder:
         """No test of this file calls a function."""
         raise AssertionError
 
+    def figures(self, function: Function) -> None:
+        """It has no environments."""
+
     def replace(self, manifest: Manifest) -> None:
         """Remember it."""
         self.manifests.append(manifest)
