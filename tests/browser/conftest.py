@@ -27,9 +27,9 @@ def installed() -> str | None:
     return next((path for path in found if path), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for all tests of this process."""
+    """A browser for the tests of a module; not of all, since Playwright's event loop keeps others from running."""
     program = installed()
     if program is None:
         pytest.skip("no browser is installed: on Debian, apt-get install chromium")
