@@ -5,10 +5,12 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.bench import cold
 from tests.bench.callers import CALLS, CREATE, CROWD, HISTORY, STORE, VALIDATE, Caller, Psycopg, Service
 from tests.bench.databases import Classrooms, classrooms, open_ours, scratch_copy
+from tests.bench.deployed import unpacked
 from tests.bench.harness import Effort, Sample, crowd, interleaved, latency_figures, median, ratio, time_each
 from tests.bench.report import Row, Section, Table, Target, at_least, at_most
 from tests.bench.servers import mirror, open_service
@@ -42,7 +44,8 @@ def run(effort: Effort, folder: Path) -> Section:
         one_call = {(name, whose): partial(_one, who[whose], name, effort) for name in CALLS for whose in WHO}
         times = interleaved(longer, one_call)
         crowds = interleaved(effort, {whose: partial(_crowd, who[whose], effort) for whose in WHO})
-        starts = _cold_starts(effort, copy, server.url())
+        task = unpacked(Path(stack.enter_context(TemporaryDirectory())), bytecode=True)
+        starts = _cold_starts(effort, copy, server.url(), task)
     tables = [_alone_table(times), _crowd_table(crowds), _cold_table(starts)]
     notes = [
         "PostgreSQL and the callers share the machine, over a Unix socket; a commit is on the disk on both engines",
@@ -68,15 +71,15 @@ def _crowd(opening: Callable[[], Caller], effort: Effort) -> Sample:
         return crowd(calls, effort.seconds)
 
 
-def _cold_starts(effort: Effort, copy: Classrooms, url: str) -> Starts:
+def _cold_starts(effort: Effort, copy: Classrooms, url: str, task: Path) -> Starts:
     file = f"sqlite:///{copy.path}"
     events = cold.events(copy)
     variants: dict[tuple[str, str], Callable[[], cold.Start]] = {
-        (BOTH_DRIVERS, POSTGRESQL): partial(cold.start, "import peewee, psycopg", url)
+        (BOTH_DRIVERS, POSTGRESQL): partial(cold.start, "import peewee, psycopg", url, task)
     }
     for name in events:
         for whose, where in ((SQLITE, file), (POSTGRESQL, url)):
-            variants[name, whose] = partial(cold.first_answer, name, cold.events(copy)[name], where)
+            variants[name, whose] = partial(cold.first_answer, name, cold.events(copy)[name], where, task)
     return interleaved(cold.with_rounds(effort), variants)
 
 
