@@ -1,7 +1,8 @@
 """Who writes: the service's managers, bare SQLite running the same statements, and the peers.
 
 Every writer does the same work on a file of its own: a message is stored once its session is found to be active, under
-the next number of its session. Bare SQLite's ids and times are made before the clock starts: it is the bar.
+the next number of its session. Bare SQLite's ids and times are made before the clock starts: it is the bar. It is
+measured a second time with ids and times made inside, as everybody else makes them.
 """
 
 import asyncio
@@ -151,7 +152,7 @@ class RawStore(Writes):
     def prepare(self, callers: int, seconds: float, first: int = 0) -> list[Call]:
         """Make the ids before the clock starts."""
         made = [new_id() for _ in range(min(_MOST_IDS, 100 + int(_IDS_A_SECOND * seconds)))]
-        self._ids = chain(made, iter(new_id, None))
+        self._ids: Iterator[str] = chain(made, iter(new_id, None))
         return super().prepare(callers, seconds, first)
 
     def caller(self, number: int) -> Call:
@@ -178,6 +179,20 @@ class RawStore(Writes):
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+class RawStoreAndIds(RawStore):
+    """`RawStore` with ids and times made inside the measurement."""
+
+    name = "sqlite3, ids inside"
+
+    def prepare(self, callers: int, seconds: float, first: int = 0) -> list[Call]:
+        """Make no id beforehand."""
+        return Writes.prepare(self, callers, seconds, first)
+
+    def _store(self, connection: sqlite3.Connection, target: tuple[str, str]) -> None:
+        self._ids, self._now = iter((new_id(),)), clock.now()
+        super()._store(connection, target)
 
 
 class RawBatches(RawStore):

@@ -61,12 +61,12 @@ def _processes(figure: Any, section: Section) -> None:
     for line, table in enumerate(section.tables[:2]):
         shapes = list(dict.fromkeys(row["processes x threads"] for row in table.rows))
         writers = list(dict.fromkeys(row["writer"] for row in table.rows))
-        for column, figure_name in enumerate(("writes/s", "max ms", "jain")):
+        for column, figure_name in enumerate(("writes/s", "longest ms", "jain")):
             axis = axes[line][column]
             series = {name: [row[figure_name] for row in table.rows if row["writer"] == name] for name in writers}
             _columns(axis, shapes, series)
             axis.set_title(f"{figure_name}, {table.title}", fontsize="medium")
-            axis.set_yscale("log" if figure_name == "max ms" else "linear")
+            axis.set_yscale("log" if figure_name == "longest ms" else "linear")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
