@@ -44,6 +44,7 @@ class ClockRoutes:
 
     def __init__(self, project: Project) -> None:
         self._clock = project.clock
+        self._console = project.console
         self._travel = project.travel
 
     def routes(self) -> list[Route]:
@@ -72,12 +73,12 @@ class ClockRoutes:
             raise RefusedError(f"at: {error}") from None
         except TravelError as error:
             raise RefusedError(str(error)) from None
-        return answer(self._clock.state() | _note(back=back))
+        return self._moved(_note(back=back))
 
     async def reset(self, _: Request) -> Response:
         """Go back to the system's time."""
         back = await self._travel.reset()
-        return answer(self._clock.state() | _note(back=back))
+        return self._moved(_note(back=back))
 
     async def advance(self, request: Request) -> Response:
         """Let time pass; the answer says which schedules were called on the way."""
@@ -88,7 +89,12 @@ class ClockRoutes:
             raise RefusedError(f"seconds: {error}") from None
         except TravelError as error:
             raise RefusedError(str(error)) from None
-        return answer(self._clock.state() | _made(made))
+        return self._moved(_made(made))
+
+    def _moved(self, more: dict[str, Any]) -> Response:
+        state = self._clock.state()
+        self._console.line(f"CLOCK   {state['now']}  {'running' if state['running'] else 'frozen'}")
+        return answer(state | more)
 
 
 def _note(*, back: bool) -> dict[str, Any]:

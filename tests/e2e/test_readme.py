@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import ROOT
 from tests.emulator.test_identity import running_with_identity
 
@@ -45,6 +47,18 @@ def test_who_calls(tmp_path: Path) -> None:
         ran = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     output = ran.stdout.replace(f"127.0.0.1:{emulator.port}", "127.0.0.1:8080")
     assert masked(output).splitlines() == [masked(line) for line in printed]
+
+
+@pytest.mark.parametrize("heading", ["A lesson of 45 minutes in five seconds", "Faults on purpose"])
+def test_the_clock_and_the_faults(port: int, heading: str) -> None:
+    console = "".join(blocks(heading, "console"))
+    commands = [line.removeprefix("$ ") for line in console.splitlines() if line.startswith("$ ")]
+    script = "\n".join(commands).replace(".venv/bin/python", shlex.quote(sys.executable))
+    script = re.sub("emulator (clock|faults)", rf"emulator \1 --port {port}", script).replace(":8080", f":{port}")
+    ran = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    shown = [re.sub(r"\S+ ahead$", "… ahead", line).rstrip() for line in ran.stdout.splitlines()]
+    printed = [line for line in console.splitlines() if not line.startswith("$ ")]
+    assert shown == [re.sub(r"\S+ ahead$", "… ahead", line) for line in printed], ran.stderr
 
 
 def test_the_emulators_commands() -> None:

@@ -327,6 +327,7 @@ def test_the_command_moves_the_clock(served: Emulator) -> None:
     ]
     assert clock("run", "2031-01-01T00:00Z")[1].startswith("2031-01-01T00:00:0")
     assert clock("reset")[1].endswith("  running  the system's time\n")
+    served.wait_for("CLOCK   2026-11-22T08:05:00.000000Z  frozen")
     for arguments, message in (
         (("advance",), "advance needs a duration"),
         (("advance", "tomorrow"), "'tomorrow' is no duration such as 45m"),
