@@ -13,11 +13,16 @@ from typing import Any
 import pytest
 
 from emulator.cli import times
-from emulator.containers import Outcome
+from emulator.containers import Invocation, Outcome
+from emulator.containers.container import Owner
+from emulator.containers.worker import Worker
+from emulator.containers.workers import Settings, WorkerContainers
+from emulator.manifest.loader import load
+from emulator.runtime.time_travel import REAL, Timeline
 from emulator.service import travel
 from emulator.service.clock import Clock
 from tests.emulator.conftest import RUNTIMES
-from tests.emulator.harness import Answer, Emulator, assert_just_now, running, write_service
+from tests.emulator.harness import Answer, Emulator, assert_just_now, eventually, running, write_service
 from tests.emulator.test_command_line import run
 from tests.emulator.test_identity import free_port
 
@@ -284,6 +289,9 @@ def test_an_advance_has_a_limit_and_says_what_it_left_out(tmp_path: Path) -> Non
         assert {"minutes", "often", "half"} == set(answer["left_out"])
         assert f"what was due after {answer['ran'][-1]['time']} did not run" in answer["note"]
         assert [one["schedule"] for one in advance(started, 61)["ran"]] == ["minutes"]
+        called = [one["schedule"] for one in answer["ran"]].count("minutes") + 1
+        eventually(lambda: started.output().count("SCHEDULE rate(1 minute)") >= called)
+        assert started.output().count("SCHEDULE rate(1 minute)") == called
 
 
 def test_tokens_expire_by_the_clock(tmp_path: Path) -> None:
@@ -354,6 +362,29 @@ def test_an_interpreter_without_the_library_keeps_the_systems_time(tmp_path: Pat
         assert answer.status == 400
         assert "has no package time-machine" in answer.json["message"]
         assert abs(seen(started)["time"] - time.time()) < 60
+
+
+def test_a_process_that_is_just_starting_sees_the_time_to_which_the_clock_moves(folder: Path) -> None:
+    made: list[Worker] = []
+
+    def make(owner: Owner) -> Worker:
+        made.append(Worker(owner))
+        return made[-1]
+
+    async def work() -> bytes:
+        manifest, moved = load(folder / "serverless.yml", {}), Timeline(running=False, nanoseconds=10**18)
+        containers = WorkerContainers(manifest, Settings(), make)
+        await containers.follow(moved)  # the first time it asks the interpreter, which takes a while
+        await containers.follow(REAL)
+        call = asyncio.ensure_future(containers.invoke(manifest.functions["tick"], Invocation("1", b'{"time": ""}')))
+        while not made or not made[0].process.pid:
+            await asyncio.sleep(0)
+        await containers.follow(moved)
+        outcome = await call
+        await containers.stop()
+        return outcome.log
+
+    assert b"tick at 2001-09-09T01:46:40+00:00" in asyncio.run(work())
 
 
 class Still:

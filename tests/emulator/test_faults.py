@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import time
@@ -15,6 +16,7 @@ from emulator.manifest.loader import load
 from emulator.manifest.model import Manifest
 from emulator.service import faults
 from emulator.service.faults import Faults, FaultsError
+from emulator.service.request_book import Record
 from tests.emulator.conftest import RUNTIMES
 from tests.emulator.harness import Answer, Emulator, eventually, running, write_service
 from tests.emulator.test_command_line import run
@@ -220,6 +222,13 @@ def test_no_client_waits_for_a_schedule(started: Emulator) -> None:
     assert started.get(FAULTS).json["applied"] == [0, 1]
 
 
+def test_no_client_waits_for_an_asynchronous_invocation(started: Emulator, folder: Path) -> None:
+    put(started, {"function": "work", "kind": "lost-answer"})
+    answer = started.request("POST", INVOKE, b"{}", [("X-Amz-Invocation-Type", "Event")])
+    eventually(lambda: done(folder) == 1)
+    assert (answer.status, started.get(FAULTS).json["applied"]) == (202, [0])
+
+
 @pytest.fixture(scope="module")
 def manifest(folder: Path) -> Manifest:
     return load(folder / "serverless.yml", {})
@@ -291,6 +300,18 @@ def test_a_rule_that_cannot_be_followed_is_refused_by_its_field(
         found.set(rules(rule), manifest)
     assert message in str(caught.value)
     assert [one.kind for one in found.rules] == ["throttle"]
+
+
+def test_a_rule_for_a_route_of_a_stage_that_has_gone_hits_nothing(manifest: Manifest) -> None:
+    found = Faults(isolated=True)
+    found.set(rules({"route": "POST /test/work", "kind": "error"}), manifest)
+    rest = next(route for route in manifest.routes if route.kind == "http")
+    record = Record("POST", "/test/work", b"", [], [], 80, "127.0.0.1", 0.0, 0.0, route=rest)
+    with faults.exchange(record):
+        assert found.draw(rest.function)
+        lines = found.take(dataclasses.replace(manifest, rest=dataclasses.replace(manifest.rest, stage="new")))
+        assert "there is no route 'POST /test/work'" in lines[0]
+        assert not found.draw(rest.function)
 
 
 @pytest.mark.parametrize("kind", ["cold", "kill-before", "kill-after"])
