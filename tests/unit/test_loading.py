@@ -51,6 +51,10 @@ def test_loading_a_function_imports_the_driver_of_its_database_alone(url: str, d
     assert run(look, SWITCHBOARD_DATABASE_URL=url) == f"{driver} True\n"
 
 
+def test_a_cold_start_on_sqlite_does_without_typing_extensions() -> None:
+    assert run(f"{LOAD}\nprint('typing_extensions' in sys.modules, 'msgspec' in sys.modules)") == "False True\n"
+
+
 @pytest.mark.parametrize(
     "variables",
     [{"SWITCHBOARD_DATABASE_URL": "mysql://a/b"}, {"SWITCHBOARD_QUEUE_SIZE": "none"}],
