@@ -55,6 +55,7 @@ class Emulator:
         python: Sequence[str] = (),
     ) -> None:
         self.folder = folder
+        self.options = options
         self.log = folder.parent / f"{folder.name}.out"
         command = [
             sys.executable,

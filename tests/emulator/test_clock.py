@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ provider:
              identitySource: $request.header.authorization}
 functions:
   see: {handler: app.see, timeout: 20, events: [{httpApi: GET /see}]}
+  span: {handler: app.span, timeout: 20, events: [{httpApi: GET /span}]}
   slow: {handler: app.slow, timeout: 1, events: [{httpApi: GET /slow}]}
   allow: {handler: app.allow}
   guarded: {handler: app.see, events: [{httpApi: {path: /guarded, method: GET, authorizer: kept}}]}
@@ -48,7 +50,7 @@ functions:
   minute: {handler: app.tick, events: [{schedule: {rate: rate(1 minute), name: minutes, enabled: false}}]}
 """
 APP = """
-import asyncio, datetime, logging, os, time, uuid
+import asyncio, datetime, logging, os, pathlib, time, uuid
 
 imported = datetime.datetime.now(datetime.timezone.utc).isoformat()
 calls = 0
@@ -74,8 +76,15 @@ def see(event, context):
         "imported": imported,
         "calls": calls,
         "pid": os.getpid(),
-        "modules": "time_machine" in __import__("sys").modules,
+        "library": "time_machine" in __import__("sys").modules,
     }
+
+def span(event, context):
+    begun = time.time()
+    pathlib.Path(__file__).with_name("begun").touch()
+    while not pathlib.Path(__file__).with_name("go").exists():
+        time.sleep(0.01)
+    return time.time() - begun
 
 def slow(event, context):
     time.sleep(5)
@@ -143,7 +152,6 @@ def test_the_clock_is_the_systems_until_it_is_set(started: Emulator) -> None:
     assert abs(datetime.fromisoformat(shown["now"]).timestamp() - time.time()) < 60
     found = seen(started)
     assert_just_now(found["requested"], found["epoch"])
-    assert not found["modules"]
 
 
 def test_functions_see_a_clock_that_stands_everywhere_but_in_monotonic_clocks(started: Emulator) -> None:
@@ -192,6 +200,27 @@ def test_modules_are_imported_at_the_time_of_the_clock(folder: Path) -> None:
         with running(folder, "--at", "2030-01-01T00:00Z", *options) as started:
             assert seen(started)["imported"].startswith("2030-01-01T00:0")
             assert started.get(CLOCK).json["running"]
+
+
+def test_the_library_is_imported_where_the_clock_was_moved_alone(folder: Path) -> None:
+    for options in RUNTIMES.values():
+        with running(folder, *options) as started:
+            assert not seen(started)["library"]
+            put(started, at=EIGHT, running=False)
+            assert seen(started)["library"]
+
+
+def test_an_invocation_that_runs_keeps_its_clock_where_it_has_a_process(started: Emulator, folder: Path) -> None:
+    for name in ("begun", "go"):
+        (folder / name).unlink(missing_ok=True)
+    put(started, at=EIGHT, running=False)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(started.get, "/span")
+        eventually((folder / "begun").exists)
+        advance(started, 60)
+        (folder / "go").touch()
+        assert answer.result().json == (60 if "--inline" in started.options else 0)
+    assert seen(started)["gmtime"] == "2026-11-22T08:01"
 
 
 def test_a_time_limit_is_real_while_the_clock_stands(started: Emulator) -> None:
