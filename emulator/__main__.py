@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import clock, commands, events, options, output, requests, times
+from emulator.cli import clock, commands, events, options, output, recordings, requests, snapshots, times
 from emulator.cli import faults as faults_command
 from emulator.cli.options import (
     MANIFEST,
@@ -44,6 +44,9 @@ MaxContainers = Annotated[int, typer.Option(min=1, help="The most processes for 
 QueueSeconds = Annotated[float, typer.Option(min=0, help="How long a request waits for a free one, before 429.")]
 IdleSeconds = Annotated[float, typer.Option(min=0.1, help="After how long without a request a process ends.")]
 Prewarm = Annotated[int, typer.Option(min=0, help="Processes of each function to start before any request.")]
+RecordOption = Annotated[
+    Path | None, typer.Option(help="Write every request with its answer to this file, for `replay`; it must not exist.")
+]
 KeepRequests = Annotated[int, typer.Option(min=0, help="How many of the latest requests are kept to be looked at.")]
 KeepMegabytes = Annotated[int, typer.Option(min=1, help="How much memory they may take, more or less.")]
 At = Annotated[
@@ -98,6 +101,7 @@ def serve(
     websocket_life_seconds: WebSocketLife = 7200,
     messages_in_order: MessagesInOrder = False,
     faults: FaultsOption = None,
+    record: RecordOption = None,
 ) -> None:
     """Serve a project's Python functions as AWS API Gateway and Lambda would, on this machine.
 
@@ -133,7 +137,7 @@ def serve(
     websockets = WebSockets(Limits(websocket_idle_seconds, websocket_life_seconds), messages_in_order)
     first = None if faults is None else FaultsFile(faults, faults_command.read(faults)[1])
     serve_until_stopped(
-        host, port, source, runtime, settings, allow_host, provider, book, moment, page, websockets, first
+        host, port, source, runtime, settings, allow_host, provider, book, moment, page, websockets, first, record
     )
 
 
@@ -142,6 +146,9 @@ cli.command("event")(events.event)
 cli.command("routes")(commands.routes)
 cli.command("logs")(commands.logs)
 cli.command("requests")(requests.requests)
+cli.command("record")(recordings.record)
+cli.command("replay")(recordings.replay)
+cli.command("snapshot")(snapshots.snapshot)
 cli.command("resend")(requests.resend)
 cli.command("schedules")(commands.schedules)
 cli.command("clock")(clock.clock)

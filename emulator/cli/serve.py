@@ -24,6 +24,8 @@ from emulator.server.access import is_loopback
 from emulator.server.app import Application
 from emulator.server.http_server import PortTakenError, Server, listen
 from emulator.server.pages import PageError
+from emulator.server.recording import Recorder
+from emulator.server.snapshot_routes import SnapshotRoutes
 from emulator.service import console
 from emulator.service.clock import Clock, ClockError
 from emulator.service.console import Console
@@ -32,6 +34,7 @@ from emulator.service.functions import Functions
 from emulator.service.logs import LogBook
 from emulator.service.project import Project
 from emulator.service.request_book import RequestBook
+from emulator.service.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from emulator.server.identity_provider import IdentityProvider
@@ -70,11 +73,12 @@ def serve_until_stopped(
     page_files: Iterable[Path] = (),
     websockets: WebSockets | None = None,
     faults: FaultsFile | None = None,
+    recording: Path | None = None,
 ) -> None:
     """Serve until a signal comes; whatever is wrong beforehand is one line and the exit code 1.
 
-    With `at` the clock starts there; `faults` are the first rules for faults. The emulator's own routes answer for a
-    loopback host, for `host`, and for those of `allow_hosts`.
+    With `at` the clock starts there; `faults` are the first rules for faults; requests are written to `recording`. The
+    emulator's own routes answer for a loopback host, for `host`, and for those of `allow_hosts`.
     """
     manifest = options.loaded(source)
     try:
@@ -97,7 +101,8 @@ def serve_until_stopped(
     issuer = "" if provider is None else provider.issuer
     project = Project(source, manifest, functions, screen, requests)
     own_ports = {found.getsockname()[1]: one for one, found in further.items()}
-    routes = [] if provider is None else provider.routes()
+    routes = SnapshotRoutes(Snapshots(project, settings.extra)).routes()
+    routes += [] if provider is None else provider.routes()
     limits, in_order = websockets or WebSockets(Limits(), in_order=False)
     sockets = WebSocketGateway(project, limits, in_order=in_order, own_ports=own_ports)
     gateway = Gateway(project, own_ports)
@@ -107,9 +112,25 @@ def serve_until_stopped(
         options.refuse(f"--page {error}")
     pages = [f"{own_address}{page.path}" for page in application.pages]
     text = console.banner(manifest, own_address, runtime.value, urls, issuer, pages)
-    Server(application, sockets, ready=lambda: console.write(text), stopping=application.begin_stop).run(
-        [listener, *further.values()]
-    )
+    recorder = None if recording is None else _recorder(project.requests, recording)
+
+    def ready() -> None:
+        console.write(text)
+        if recorder is not None:
+            recorder.start()
+
+    Server(application, sockets, ready=ready, stopping=application.begin_stop).run([listener, *further.values()])
+    if recorder is not None:
+        recorder.finish()
+
+
+def _recorder(book: RequestBook, file: Path) -> Recorder:
+    if not book.keeps:
+        options.refuse("--record needs requests that are kept: give --keep-requests another number than 0")
+    try:
+        return Recorder(book, file.open("x", encoding="utf-8"))
+    except OSError as error:
+        options.refuse(f"--record {file}: {error.strerror}")
 
 
 def _warn(manifest: Manifest, host: str) -> None:

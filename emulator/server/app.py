@@ -27,6 +27,7 @@ from emulator.server.functions_api import FunctionsApi
 from emulator.server.invoke_api import InvokeApi, ServiceError
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
+from emulator.server.recording import RecordingRoutes
 from emulator.server.requests_api import RequestsApi
 from emulator.service.project import Project
 
@@ -64,6 +65,7 @@ class Application:
             *FaultRoutes(project).routes(),
             *self._requests_api.routes(),
             *FunctionsApi(project, lambda: [page.path for page in self.pages]).routes(),
+            *RecordingRoutes(project.requests).routes(),
             *front_page.routes(),
             *routes,
         ]

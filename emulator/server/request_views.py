@@ -19,7 +19,7 @@ def summary(record: Record) -> Json:
     """The line of one request. A value of the query whose name says that it is a secret is masked."""
     return {
         "id": record.number,
-        "time": datetime.fromtimestamp(record.epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": written(record.epoch),
         "method": record.method,
         "path": secrets.masked("", record.target),
         "status": record.status,
@@ -66,6 +66,11 @@ def details(record: Record, *, with_secrets: bool = False) -> Json:
         else None,
         "authorizer": _authorizer(record, with_secrets),
     }
+
+
+def written(epoch: float) -> str:
+    """A time of day as JSON has it."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _authorizer(record: Record, with_secrets: bool) -> Json | None:

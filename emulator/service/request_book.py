@@ -177,6 +177,11 @@ class RequestBook:
         if self._waiting:
             self._wake()
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps any request."""
+        return self._limit > 0
+
     def __len__(self) -> int:
         return len(self._records)
 

@@ -81,7 +81,7 @@ class Server:
         self._user = NOBODY if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
-        self._programs = _reachable(_programs(), self._user)
+        self._programs = _reachable(programs(), self._user)
         try:
             if standby_of is None:
                 self._make()
@@ -255,7 +255,8 @@ def is_installed() -> bool:
     return find_spec(PACKAGE) is not None
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """The folder with PostgreSQL's `bin`."""
     wheel = find_spec(PACKAGE)  # importing it would look for a user's folders
     assert wheel is not None
     assert wheel.origin is not None

@@ -12,7 +12,7 @@ from tests.postgres.server import PACKAGE, Attempts, Server, ServerUnavailableEr
 
 def site_packages(folder: Path) -> Path:
     """The wheel's programs under this folder."""
-    programs = server._programs()
+    programs = server.programs()
     site = folder / "site-packages"
     site.mkdir()
     for name in (PACKAGE, f"{PACKAGE}.libs"):
@@ -26,7 +26,7 @@ def test_root_runs_a_server_whose_programs_its_user_cannot_reach(
 ) -> None:
     programs = site_packages(tmp_path)
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(server, "_programs", lambda: programs)
+    monkeypatch.setattr(server, "programs", lambda: programs)
     with Server() as started, started.connect() as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
         assert not started._programs.is_relative_to(tmp_path)
@@ -36,7 +36,7 @@ def test_a_process_that_cannot_make_a_server_says_so_at_once_ever_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "attempts", Attempts())
-    monkeypatch.setattr(server, "_programs", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr(server, "programs", lambda: tmp_path / "nowhere")
     monkeypatch.setattr(server, "_reachable", lambda programs, user: programs)
     with pytest.raises(ServerUnavailableError, match="initdb"):
         Server()
