@@ -213,14 +213,18 @@ def open_database(settings: Settings) -> DatabaseManager:
     except BaseException:
         engine.close()
         raise
-    writer = Writer(
+    return DatabaseManager(engine, writer_of(engine, settings), settings.message_limit)
+
+
+def writer_of(engine: Engine, settings: Settings) -> Writer:
+    """The single writer of a process, for its engine."""
+    return Writer(
         engine,
         queue_size=settings.queue_size,
         busy_timeout=settings.busy_timeout_ms / 1000,
         retry_delay=settings.retry_delay_seconds,
         write_timeout=settings.write_timeout_seconds,
     )
-    return DatabaseManager(engine, writer, settings.message_limit)
 
 
 def _number(rows: list[Row]) -> int:

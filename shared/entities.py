@@ -7,6 +7,9 @@ import msgspec
 STUDENT: Final = "student"
 INSTRUCTOR: Final = "instructor"
 
+ERASED: Final = "erased"
+"""Who stands in the place of an erased user. Nobody can have this user id."""
+
 ACTIVE: Final = "active"
 ENDED: Final = "ended"
 

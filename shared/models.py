@@ -8,6 +8,7 @@ Besides sessions and messages with their fields there are:
 - `idempotency_keys`: the answers that are stored for repeated calls.
 - `connections`: who is connected now, and how far each connection is in its session's messages.
 - `session_deliveries`: how far the messages of a session with connections are delivered, and who delivers them.
+- `erasures`: that something was erased which otherwise never changes.
 
 On PostgreSQL, where many processes write at once, writes of different sessions must not wait for each other. So there
 is `session_heads`, with one row that the writes of a session lock, and `session_counts` has several rows (slots). The
@@ -212,6 +213,21 @@ class SessionDeliveryRow(Model):
         without_rowid = True
 
 
+class ErasureRow(Model):
+    """The record of an erasure: when, and how much. It does not have whose data it was: that is erased."""
+
+    id = IdentifierField(primary_key=True)
+    began_at = MomentField()
+    finished_at = MomentField(null=True)
+    sessions = IntegerField()
+    messages = IntegerField()
+    answers = IntegerField()
+
+    class Meta:
+        table_name = "erasures"
+        without_rowid = True
+
+
 class IdentifiedMessageRow(MessageRow):
     """A message whose id is unique in its session: a write that is repeated over a network cannot be made twice."""
 
@@ -261,6 +277,7 @@ SQLITE_MODELS: tuple[type[Model], ...] = (
     MessageRateRow,
     ConnectionRow,
     SessionDeliveryRow,
+    ErasureRow,
 )
 POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     SessionRow,
@@ -271,4 +288,5 @@ POSTGRESQL_MODELS: tuple[type[Model], ...] = (
     IdempotencyKeyRow,
     MessageRateRow,
     ConnectionRow,
+    ErasureRow,
 )

@@ -7,6 +7,7 @@ from shared.entities import (
     ACTIVE,
     ADDRESSED_MESSAGE_TYPES,
     ENDED,
+    ERASED,
     INSTRUCTOR,
     INSTRUCTOR_MESSAGE_TYPES,
     STUDENT,
@@ -19,7 +20,7 @@ MAX_NAME_CHARACTERS = 200
 MAX_CONTENT_BYTES = 65_536
 
 _ROLES = (STUDENT, INSTRUCTOR)
-_USER_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
 # Not printable to Python, and yet part of how names are written: joiners (Persian, emoji), emoji tags and spaces.
 _JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)), "")
@@ -28,8 +29,8 @@ _WRITTEN = _JOINERS | _SPACES
 
 
 def is_user_id(text: str) -> bool:
-    """1 to 50 of `A-Z a-z 0-9 _ -`; also the form of a message's context."""
-    return _USER_ID.fullmatch(text) is not None
+    """1 to 50 of `A-Z a-z 0-9 _ -`, but not the word that replaces erased users."""
+    return text != ERASED and _IDENTIFIER.fullmatch(text) is not None
 
 
 def session_key(session_id: str) -> str:
@@ -98,8 +99,8 @@ def check_message_type(kind: str) -> None:
 
 
 def check_context(context: str) -> None:
-    """Raises `InvalidContextError`."""
-    if not is_user_id(context):
+    """The form of a user id; any word. Raises `InvalidContextError`."""
+    if not _IDENTIFIER.fullmatch(context):
         raise errors.InvalidContextError
 
 

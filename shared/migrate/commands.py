@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from shared.cli.databases import RefusedError, blaming
 from shared.engines import Engine
-from shared.migrate.databases import RefusedError, blaming
 from shared.migrations import schema
 
 _LOCK_TIMEOUT = 600.0  # seconds that `up` waits for another process that is migrating; no request waits for `up`

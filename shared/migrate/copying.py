@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TextIO
 
+from shared.cli.databases import RefusedError, blaming
+from shared.cli.progress import Progress
 from shared.config import variable
 from shared.migrate.checksums import Digest, digest
-from shared.migrate.databases import RefusedError, blaming
-from shared.migrate.progress import Progress
 from shared.migrate.source import Source
 from shared.migrate.tables import TABLES
 from shared.migrate.target import Mark, OccupiedError, Target

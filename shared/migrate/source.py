@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from shared import clock
+from shared.cli.databases import RefusedError, blaming
 from shared.engines import Engine, Row
-from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import HEADS, Table
 from shared.migrations import schema
 

@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from shared import clock
+from shared.cli.databases import RefusedError, blaming
 from shared.engines import Connection, Engine, Row
 from shared.errors import DatabaseSchemaError
 from shared.migrate.commands import differences
-from shared.migrate.databases import RefusedError, blaming
 from shared.migrate.tables import CHANGING, TABLES, Table
 from shared.migrations import schema
 from shared.retries import persist

@@ -37,7 +37,7 @@ from shared.statements import Statements
 from shared.writer import Deferred
 from shared.writes import LEASE, Change, rate_windows, seconds_left
 
-_SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
+SLOTS = 64  # rows that count sessions: with several, two processes seldom wait for the same one
 _DELETE_ONE_TIME_IN = 64  # writes with a key: if each one deleted, they would all wait for the same rows
 _DELETED_AT_ONCE = 640  # expired answers that one write deletes
 
@@ -180,7 +180,7 @@ class PostgresqlWrites:
     def __init__(self, statements: PostgresqlStatements, message_limit: int = 0) -> None:
         self._sql = statements
         self._message_limit = message_limit
-        self._slot = random.randrange(_SLOTS)  # noqa: S311
+        self._slot = random.randrange(SLOTS)  # noqa: S311
 
     def create(self, session: Session) -> Change[Session]:
         """Store a new session. Its id is new, so it waits for no other write."""

@@ -11,12 +11,13 @@ _LINE = 5.0  # seconds between two lines without a terminal
 
 
 class Progress:
-    """Shows on `stream` how many of `total` rows are done. An earlier run has done `done` of them."""
+    """Shows on `stream` how many of `total` rows, or other units, are done. An earlier run has done `done` of them."""
 
-    def __init__(self, stream: TextIO, label: str, total: int, done: int = 0) -> None:
+    def __init__(self, stream: TextIO, label: str, total: int, done: int = 0, *, unit: str = "rows") -> None:
         self._stream = stream
         self._terminal = stream.isatty()
         self._label = label
+        self._unit = unit
         self._total = total
         self._before = self._done = done
         self._began = self._shown = clock.elapsed()
@@ -53,5 +54,6 @@ class Progress:
         if speed or share == 1:
             minutes, rest = divmod(int(max(0, self._total - self._done) / max(speed, 0.001)), 60)
             left = f"{minutes}:{rest:02}"
-        rows = f"{self._done:,} of {max(self._total, self._done):,} rows"
-        return f"{self._label:<9} [{filled:<{_BAR}}] {int(share * 100):3}%  {rows}  {speed:,.0f} rows/s  {left} left"
+        done = f"{self._done:,} of {max(self._total, self._done):,} {self._unit}"
+        speed_text = f"{speed:,.0f} {self._unit}/s"
+        return f"{self._label:<9} [{filled:<{_BAR}}] {int(share * 100):3}%  {done}  {speed_text}  {left} left"

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from shared.migrate.progress import Progress
+from shared.cli.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -41,7 +41,7 @@ def test_nothing_to_do() -> None:
 
 def test_a_terminal_gets_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr("shared.migrate.progress._REDRAW", 0)
+    monkeypatch.setattr("shared.cli.progress._REDRAW", 0)
     terminal = Terminal()
     progress = Progress(terminal, "copying", 100)
     progress.moved(50)
@@ -58,7 +58,7 @@ def test_a_file_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     for _ in range(50):
         progress.moved(1)
     assert file.getvalue() == ""
-    monkeypatch.setattr("shared.migrate.progress._LINE", 0)
+    monkeypatch.setattr("shared.cli.progress._LINE", 0)
     progress.moved(1)
     progress.close()
     assert [line.split("%")[0][-2:] for line in file.getvalue().splitlines()] == ["51", "51"]
