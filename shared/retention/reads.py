@@ -185,7 +185,7 @@ class Reads:
             after = rows[-1][:2]
 
     def expired_answers(self, oldest: str, room: int, row_bytes: int) -> int:
-        """How many of the answers that are older than `oldest` fit into so many bytes; at least one, if there is any."""
+        """How many answers that are older than `oldest` fit into so many bytes; at least one, if there is one."""
 
         def read(rows: Iterator[Row]) -> int:
             number = taken = 0

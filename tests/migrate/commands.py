@@ -1,6 +1,7 @@
 """Runs `python -m shared.migrate` as a user does, and reads both databases directly."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ _OTHERS = (
 )
 
 Rows = list[tuple[Any, ...]]
+PROGRESS = re.compile(r"[a-z]+ +\[[# ]{20}\]")
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,15 @@ class Ran:
     def error(self) -> str:
         """The only line on standard error, except for progress; there must be no traceback."""
         *before, last = self.err.splitlines()
-        assert all(line.startswith(("copying", "verifying", "comparing")) for line in before), self.err
+        assert all(PROGRESS.match(line) for line in before), self.err
         assert last.startswith("error: "), self.err
         return last
 
 
-def command(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+def command(*arguments: str, module: str = "shared.migrate", **environment: str) -> "subprocess.Popen[str]":
     """Start a command."""
     return subprocess.Popen(
-        [sys.executable, "-m", "shared.migrate", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
