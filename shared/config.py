@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     messages_per_minute    how many messages one user may send within a minute; 0: any number. Without a value 100 under
                            `identity=claims`, else any number
     end_only_own           1: an instructor may end only sessions that the same instructor created
+    purge_after_days       the function `purge` deletes sessions that ended so many days ago; 0: it deletes nothing
     """
 
     database_url: str = "sqlite:///switchboard.db"
@@ -72,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True):
     instructor_roles: str = ",".join(INSTRUCTOR_ROLES)
     messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     end_only_own: Literal[0, 1] = 0
+    purge_after_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
 
     @property
     def message_limit(self) -> int:

@@ -69,6 +69,11 @@ class Batches(Generic[S]):
         """How many bytes the next step may take."""
         return self._pace.size - self._bytes
 
+    def make_room(self, size: int) -> None:
+        """Write the steps before, unless so many bytes fit beside them."""
+        if size > self.room():
+            self.flush()
+
     def add(self, step: S, size: int) -> None:
         """Add a step that writes about `size` bytes."""
         self._steps.append(step)

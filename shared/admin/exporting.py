@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from shared.admin.databases import Database
 from shared.admin.formats import Format
 from shared.cli.databases import RefusedError
-from shared.cli.output import Write
 from shared.entities import Session
 from shared.identifiers import canonical
 

@@ -22,6 +22,7 @@ from shared.retention.reads import Summary
 MESSAGE_BYTES = 300  # of a message without its content, with its entries in indexes
 _SESSION_BYTES = 6 * PAGE
 _ANSWER_BYTES = 2 * PAGE
+_CLASS = 100  # students
 
 Moved = Callable[[int], object]
 
@@ -101,12 +102,21 @@ class _Purge:
             keep, size = self._reads.cut(session.id, left, self._batches.room(), MESSAGE_BYTES)
             yield Cut(session.id, keep), size
             left = keep
+        yield from self._unenroll(session)
+        yield Drop(session.id), _SESSION_BYTES
+
+    def _unenroll(self, session: Summary) -> Iterator[tuple[PurgeStep, int]]:
+        """The enrollments of a class go in the transaction of its session; only those of more students go before."""
         left = session.students
-        while left:  # from the last place on: an erasure at the same time may only move students to lower places
+        while (
+            left > _CLASS
+        ):  # from the last place on: an erasure at the same time may only move students to lower places
             number = min(left, max(1, self._batches.room() // PAGE))
             yield Unenroll(session.id, left - number, left - 1), number * PAGE
             left -= number
-        yield Drop(session.id), _SESSION_BYTES
+        if left:
+            self._batches.make_room(left * PAGE + _SESSION_BYTES)
+            yield Unenroll(session.id, 0, left - 1), 0
 
     def _write(self, steps: list[PurgeStep]) -> None:
         purged = self._pace.write(self._removals.purge(steps))

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,9 +61,10 @@ def _file(path: str, named: str) -> Iterator[Write]:
     if os.path.exists(path) and not os.path.isfile(path):
         raise RefusedError(f"{named}: {path} is not a regular file")
     partial = path + ".partial"
-    descriptor = _claim(partial, named)
-    with open(descriptor, "wb", buffering=_BUFFER) as file:
+    with _signals_wait() as let_signals_in, open(_claim(partial, named), "wb", buffering=_BUFFER) as file:
+        descriptor = file.fileno()
         try:
+            let_signals_in()
             yield _checked(file.write, path)
             _checked(file.flush, path)()
             _checked(os.fsync, path)(descriptor)
@@ -70,11 +72,21 @@ def _file(path: str, named: str) -> Iterator[Write]:
         except BaseException:
             with suppress(OSError):
                 os.unlink(partial)
-            with suppress(OSError):
-                os.ftruncate(descriptor, 0)
-                os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), descriptor)  # for what the buffer still has
+            nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(nowhere, descriptor, inheritable=False)  # for what the buffer still has
+            os.close(nowhere)
             raise
     _synchronise_folder(os.path.dirname(path))
+
+
+@contextmanager
+def _signals_wait() -> Iterator[Callable[[], object]]:
+    """Let a signal wait that ends the command, until the yielded function is called: a new file must not be left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _claim(partial: str, named: str) -> int:

@@ -33,7 +33,8 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
     handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: str) -> Ran:
-        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+        written, err = io.BytesIO(), io.StringIO()
+        out = io.TextIOWrapper(written, "utf-8")
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
@@ -42,7 +43,7 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Admin]:
             except SystemExit as exit_:  # argparse's
                 code = int(exit_.code or 0)
         out.flush()
-        return Ran(code, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
+        return Ran(code, written.getvalue().decode(), err.getvalue())
 
     yield run
     signal.signal(signal.SIGTERM, handler)
@@ -61,7 +62,7 @@ def old(freeze: Freeze) -> Classroom:
     return room
 
 
-def keyed(name: str, key: str, session_id: str | None = None, **changes: object) -> Any:
+def keyed(name: str, key: str, session_id: str | None = None, **changes: Any) -> Any:
     """The session or message of a call under a key."""
     body = session_body(**changes) if name == "create" else message_body(**changes)
     answer = call(name, session_id, body=body, headers={"idempotency-key": key})
@@ -75,12 +76,16 @@ def lines(ran: Ran) -> list[Any]:
     return [json.loads(line) for line in ran.out.splitlines()]
 
 
-def everything(storage: Storage) -> str:
-    """Every row of every table, as text; for SQLite also every byte of the file and its log."""
+def rows_of_all(storage: Storage) -> str:
+    """Every row of every table, as text."""
     tables = ("sessions", "messages", "enrollments", "idempotency_keys", "message_rates", "erasures")
-    rows = "\n".join(str(row) for found in storage.ask([f"SELECT * FROM {table}" for table in tables]) for row in found)
-    if storage.kind == SQLITE:
-        path = Path(storage.url.removeprefix("sqlite:///"))
-        files = [path, path.with_name(path.name + "-wal")]
-        rows += "".join(file.read_bytes().decode("latin-1") for file in files if file.exists())
-    return rows
+    return "\n".join(str(row) for found in storage.ask([f"SELECT * FROM {table}" for table in tables]) for row in found)
+
+
+def bytes_of_files(storage: Storage) -> str:
+    """Every byte of a SQLite file and its log; empty for a server."""
+    if storage.kind != SQLITE:
+        return ""
+    path = Path(storage.url.removeprefix("sqlite:///"))
+    files = [path, path.with_name(path.name + "-wal")]
+    return "".join(file.read_bytes().decode("latin-1") for file in files if file.exists())

@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 import pytest
 
 from shared import environment
+from shared.cli.databases import RefusedError
 from shared.config import Settings
 from shared.engines.postgresql.engine import PostgresqlEngine
 from shared.engines.sqlite.engine import SqliteEngine
 from shared.migrate.copying import copy
-from shared.cli.databases import RefusedError
 from shared.migrate.source import Source
 from shared.migrate.tables import SESSIONS
 from shared.migrate.target import Mark, Target

@@ -40,7 +40,7 @@ _OF_BOTH: _Rules = {
         " NOT IN (SELECT student, id, start_time FROM rosters)"
     ),
     "a student of a roster is not enrolled": (
-        "SELECT student, id FROM rosters WHERE (student, id, start_time)"
+        "SELECT student, id FROM rosters WHERE student <> 'erased' AND (student, id, start_time)"
         " NOT IN (SELECT student_id, session_id, start_time FROM enrollments)"
     ),
     "a kept answer tells of what is not there": (
