@@ -5,6 +5,7 @@
 - `{"sequence": …, "message": …}`: a message that the user sent, or that was sent to the user alone.
 - `{"kept_answer": …}`: an answer that is kept for repeated calls. What it answers is in the lines above.
 - `{"message_count": …}`: how many messages the user sent in the last minute with one, where a limit is set.
+- `{"connection": …}`: a connection of the user, which ends with the session, or after two hours.
 
 Broadcasts to a class and messages that only mention the user are not in it.
 """
@@ -57,6 +58,9 @@ def report(database: Database, user_id: str, write: Write, moved: Callable[[int]
     rate = reads.rate(user_id)
     if rate is not None:
         line("message counts", {"message_count": {"window_start": rate[0], "sent": rate[1]}})
+    for session_id, role, connected_at, state in reads.connections(user_id):
+        about = {"session_id": session_id, "role": role, "connected_at": connected_at, "state": state}
+        line("connections", {"connection": about})
     return counts
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from shared import clock
 from shared.cli.databases import RefusedError, blaming
 from shared.engines import Engine, Row
-from shared.migrate.tables import HEADS, Table
+from shared.migrate.tables import ENROLLMENTS, ERASURES, HEADS, KEYS, Table
 from shared.migrations import schema
 
 _LOCK_TIMEOUT = 20.0  # seconds to wait for the lock across processes, which the service's writers use too
 _BATCH_CHARACTERS = 1_500_000  # at most 6 MB as UTF-8; distributed engines take 8 MB in a transaction
 
 _VERSION = f"SELECT count(*), count(nullif(status, 'active')), coalesce(sum(sequence), 0) FROM {HEADS.source}"
-_COUNT = "SELECT (SELECT count(*) FROM enrollments), (SELECT count(*) FROM idempotency_keys)"
+_COUNT = " + ".join(f"(SELECT count(*) FROM {table.source})" for table in (ENROLLMENTS, KEYS, ERASURES))
 _BIRTH = "SELECT name, applied, coalesce((SELECT id FROM sessions ORDER BY rowid LIMIT 1), '') FROM schema_migration"
 
 
@@ -51,7 +51,7 @@ class Source:
     def rows(self) -> int:
         """The number of rows to copy."""
         sessions, _, messages = self._fetch(_VERSION)[0]
-        return int(2 * sessions + messages + sum(self._fetch(_COUNT)[0]))
+        return int(2 * sessions + messages + sum(self._fetch(f"SELECT {_COUNT}")[0]))
 
     def batch(self, table: Table, after: Row) -> list[Row]:
         """The rows after a key, or the first rows: as many as one transaction of the target can take."""

@@ -67,9 +67,10 @@ MESSAGES = Table(
     "messages",
 )
 KEYS = Table("idempotency_keys", 2, ("scope", "key", "fingerprint", "answer", "created_at"), "idempotency_keys")
+ERASURES = Table("erasures", 1, ("id", "began_at", "finished_at", "sessions", "messages", "answers"), "erasures")
 HEADS = Table("session_heads", 1, ("session_id", "status", "sequence", "timestamp"), _HEADS)
 
-TABLES = (SESSIONS, ENROLLMENTS, MESSAGES, KEYS, HEADS)
+TABLES = (SESSIONS, ENROLLMENTS, MESSAGES, KEYS, ERASURES, HEADS)
 
-CHANGING = (KEYS, HEADS)
+CHANGING = (KEYS, ERASURES, HEADS)
 """Tables whose rows the service may change or delete. The only update of a session is its end: see `_ONLY_UPDATE`."""

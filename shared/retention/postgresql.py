@@ -53,6 +53,8 @@ WITH gone AS (
   DELETE FROM sessions WHERE id = ANY (string_to_array(%(ids)s, ',')::uuid[]) AND status = 'ended' RETURNING id
 ), heads AS (
   DELETE FROM session_heads USING gone WHERE session_id = gone.id
+), disconnected AS (
+  DELETE FROM connections USING gone WHERE session_id = gone.id
 ), counted AS (
   INSERT INTO session_counts (slot, active, ended)
   SELECT %(slot)s::integer, 0, -count(*) FROM gone HAVING count(*) > 0

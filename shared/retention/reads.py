@@ -53,6 +53,7 @@ _EXPIRED = f"""
 SELECT octet_length(answer) FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT {_PAGE_ROWS}
 """
 _RATE = "SELECT window_start, sent FROM message_rates WHERE user_id = ?"
+_CONNECTIONS = "SELECT session_id, role, connected_at, state FROM connections WHERE user_id = ?"
 _NUMBERS = """
 SELECT (SELECT count(*) FROM enrollments), (SELECT count(*) FROM idempotency_keys),
   (SELECT count(*) FROM idempotency_keys WHERE created_at < ?), (SELECT count(*) FROM message_rates),
@@ -202,6 +203,10 @@ class Reads:
         """(start of the minute, messages in it) of a user's message count."""
         rows = self._fetch(_RATE, user_id)
         return rows[0] if rows else None
+
+    def connections(self, user_id: str) -> list[Row]:
+        """(session, role, start, state) of each connection of a user. Rows of connections last two hours at most."""
+        return self._fetch(_CONNECTIONS, user_id)
 
     def numbers(self, oldest_answer: str) -> Row:
         """How many enrollments, kept answers, expired ones among them, message counts and erasures there are."""

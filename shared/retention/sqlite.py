@@ -34,6 +34,11 @@ DELETE FROM enrollments WHERE session_id = ?1
   )
 RETURNING 1
 """
+_DISCONNECT = (  # each uses an index
+    "DELETE FROM connections WHERE session_id = ? AND state <> 'replaced'",
+    "DELETE FROM connections WHERE session_id = ? AND state = 'replaced'",
+    "DELETE FROM session_deliveries WHERE session_id = ?",
+)
 _DROP = "DELETE FROM sessions WHERE id = ? AND status = 'ended' RETURNING 1"
 _COUNT = "UPDATE session_counts SET sessions = sessions - ? WHERE status = 'ended'"
 _PURGE_ANSWERS = """
@@ -97,6 +102,8 @@ class SqliteRemovals:
                     case Unenroll():
                         enrollments += _rows(connection, _UNENROLL, *step)
                     case Drop():
+                        for statement in _DISCONNECT:
+                            _rows(connection, statement, step.session_id)
                         sessions += _rows(connection, _DROP, step.session_id)
             if sessions:
                 _rows(connection, _COUNT, sessions)

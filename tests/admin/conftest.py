@@ -78,7 +78,7 @@ def lines(ran: Ran) -> list[Any]:
 
 def rows_of_all(storage: Storage) -> str:
     """Every row of every table, as text."""
-    tables = ("sessions", "messages", "enrollments", "idempotency_keys", "message_rates", "erasures")
+    tables = ("sessions", "messages", "enrollments", "idempotency_keys", "message_rates", "erasures", "connections")
     return "\n".join(str(row) for found in storage.ask([f"SELECT * FROM {table}" for table in tables]) for row in found)
 
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from emulator.manifest.loader import load
 from functions import purge
 from tests.conftest import Classroom, Context
+from tests.migrate.commands import ROOT
 
 NOTHING = {"sessions": 0, "messages": 0, "enrollments": 0, "answers": 0, "complete": True}
 
@@ -43,3 +45,11 @@ def test_it_stops_before_its_time_is_over(old: Classroom, monkeypatch: pytest.Mo
     monkeypatch.setenv("SWITCHBOARD_PURGE_AFTER_DAYS", "400")
     assert run(Late()) == NOTHING | {"complete": False}
     assert old.ask("get").status == 200
+
+
+@pytest.mark.parametrize("params", [{}, {"purge": "true"}])
+def test_its_schedule_is_off_unless_a_parameter_sets_it(params: dict[str, str]) -> None:
+    manifest = load(ROOT / "serverless.yml", {}, params)
+    enabled = {one.function.name: one.enabled for one in manifest.schedules}
+    assert enabled["purge"] == bool(params)
+    assert manifest.functions["purge"].environment["SWITCHBOARD_PURGE_AFTER_DAYS"] == "400"

@@ -20,7 +20,7 @@ from tests.storage import SQLITE, Storage
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 120.0  # seconds; only a broken test waits this long
-TABLES = ("sessions", "enrollments", "messages", "idempotency_keys", "session_heads")
+TABLES = ("sessions", "enrollments", "messages", "idempotency_keys", "erasures", "session_heads")
 
 _OTHERS = (
     "SELECT pid, state, query FROM pg_stat_activity"
@@ -142,6 +142,7 @@ _SQLITE = {
     "enrollments": "SELECT student_id, start_time, session_id FROM enrollments",
     "messages": "SELECT session_id, sequence, id, type, context, from_user, to_user, timestamp, content FROM messages",
     "idempotency_keys": "SELECT scope, key, fingerprint, answer, created_at FROM idempotency_keys",
+    "erasures": "SELECT id, began_at, finished_at, sessions, messages, answers FROM erasures",
     "session_heads": "SELECT s.id, s.status, count(m.id), coalesce(max(m.timestamp), s.start_time)"
     " FROM sessions s LEFT JOIN messages m ON m.session_id = s.id GROUP BY s.id",
 }
@@ -152,6 +153,8 @@ _POSTGRESQL = {
     "messages": "SELECT session_id::text, sequence, id::text, type, context, from_user, to_user,"
     f" {_time('timestamp')}, content FROM messages",
     "idempotency_keys": f"SELECT scope, key, fingerprint, answer, {_time('created_at')} FROM idempotency_keys",
+    "erasures": f"SELECT id::text, {_time('began_at')}, {_time('finished_at')}, sessions, messages, answers"
+    " FROM erasures",
     "session_heads": f"SELECT session_id::text, status, sequence, {_time('timestamp')} FROM session_heads",
 }
 

@@ -55,6 +55,9 @@ def school(storage: Storage, freeze: Freeze) -> Storage:
         assert room.ask("end").status == 200
     keyed("create", "opened-once")
     keyed("store", "stored-once", lesson.id)
+    for number, finished in enumerate(("'2026-11-22T09:00:00.000000Z'", "NULL")):
+        id_ = f"01a2040a-0000-7000-8000-{number:012}"
+        storage.run(f"INSERT INTO erasures VALUES ('{id_}', '2026-11-22T08:00:00.000000Z', {finished}, 1, 2, 3)")
     environment.reset()
     return storage
 
