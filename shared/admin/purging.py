@@ -28,7 +28,7 @@ Moved = Callable[[int], object]
 
 
 class Survey(NamedTuple):
-    """How much a purge would delete."""
+    """How much a purge would delete. Erased students are counted, although they have no enrollment any more."""
 
     sessions: int = 0
     messages: int = 0

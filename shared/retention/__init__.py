@@ -117,7 +117,9 @@ class Removals(Protocol):
 
 def removals_of(engine: Engine) -> Removals:
     """The writes for an engine."""
-    if engine.kind == "sqlite":
+    from shared.engines.sqlite.engine import SqliteEngine
+
+    if isinstance(engine, SqliteEngine):
         from shared.retention.sqlite import SqliteRemovals
 
         return SqliteRemovals(engine)

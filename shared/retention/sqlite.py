@@ -3,7 +3,8 @@
 from contextlib import suppress
 
 from shared import clock
-from shared.engines import Connection, Engine
+from shared.engines import Connection
+from shared.engines.sqlite.engine import SqliteEngine
 from shared.entities import ERASED
 from shared.errors import DatabaseBusyError
 from shared.retention import (
@@ -78,6 +79,7 @@ ON CONFLICT (id) DO UPDATE SET sessions = sessions + excluded.sessions,
 _FINISH = "UPDATE erasures SET finished_at = ? WHERE id = ?"
 _DROP_RATE = "DELETE FROM message_rates WHERE user_id = ?"
 
+_CHECKPOINT_PAGES = 250  # a quarter of what the service waits for: a class must not wait for a long checkpoint
 _LOG_ATTEMPTS = 20
 _LOG_TIMEOUT = 5.0  # seconds to wait for the lock across processes
 _LOG_BUSY_MS = 20  # that one attempt waits for readers; it holds the lock meanwhile
@@ -86,7 +88,8 @@ _LOG_BUSY_MS = 20  # that one attempt waits for readers; it holds the lock meanw
 class SqliteRemovals:
     """See `shared.retention.Removals`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: SqliteEngine) -> None:
+        engine.checkpoint_every(_CHECKPOINT_PAGES)
         self._engine = engine
 
     def purge(self, steps: list[PurgeStep]) -> Change[Purged]:
@@ -165,8 +168,8 @@ class SqliteRemovals:
                 self._engine.exclusive(clock.elapsed() + _LOG_TIMEOUT),
                 dialect.connection_context(),
             ):
-                dialect.execute_sql(f"PRAGMA busy_timeout = {_LOG_BUSY_MS}")  # type: ignore[no-untyped-call]
-                busy, _pages, _moved = dialect.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[no-untyped-call]
+                dialect.execute_sql(f"PRAGMA busy_timeout = {_LOG_BUSY_MS}")
+                busy, _pages, _moved = dialect.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not busy:
                     return True
         return False

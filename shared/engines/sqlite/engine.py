@@ -65,6 +65,7 @@ class SqliteEngine:
         self._lock: ProcessLock | None = None
         self._was_read_only = False  # when the lock was last opened
         self._log_pages = 0
+        self._checkpoint_pages = _CHECKPOINT_PAGES
         self._next_checkpoint = _CHECKPOINT_PAGES
         self._closing = threading.Lock()
         self._closed = False
@@ -229,6 +230,10 @@ class SqliteEngine:
             log.exception("rollback failed: opening a new connection")
             self._connections.drop_writer()
 
+    def checkpoint_every(self, pages: int) -> None:
+        """Make a checkpoint when the log has so many pages: with fewer, each one is shorter, and there are more."""
+        self._checkpoint_pages = self._next_checkpoint = pages
+
     def maintain(self) -> None:
         """Move the log into the database when it has grown by enough; reads that still need the log are not waited for.
 
@@ -240,12 +245,12 @@ class SqliteEngine:
             return
         try:
             pages, moved = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._next_checkpoint = _CHECKPOINT_PAGES + (0 if moved == pages else pages)
+            self._next_checkpoint = self._checkpoint_pages + (0 if moved == pages else pages)
             if moved == pages and size(self.path + "-wal") > _LOG_LIMIT:
                 self._cut_off_log(writer)
         except apsw.Error as error:
             log.warning("checkpoint failed, the next one is tried later: %s", error)
-            self._next_checkpoint = self._log_pages + _CHECKPOINT_PAGES
+            self._next_checkpoint = self._log_pages + self._checkpoint_pages
 
     def _cut_off_log(self, writer: apsw.Connection) -> None:
         writer.set_busy_timeout(0)
