@@ -39,8 +39,8 @@ def test_she_is_erased_as_author_recipient_and_student(admin: Admin, lesson: Cla
     assert damage(storage) == []
 
 
-def test_nothing_of_her_is_left_in_a_table_or_file(admin: Admin, lesson: Classroom, storage: Storage) -> None:
-    environment.reset()
+def test_nothing_of_her_is_left_in_a_table_file_or_log(admin: Admin, lesson: Classroom, storage: Storage) -> None:
+    assert call("health").status == 200  # this environment stays warm and keeps the log open
     admin("erase-user", ANN)
     found = rows_of_all(storage) + bytes_of_files(storage)
     assert ANN not in found
@@ -106,6 +106,15 @@ def test_kept_answers_lose_her(admin: Admin, freeze: Freeze, storage: Storage) -
     assert (
         keyed("create", "key", student_ids=[ANN, "bob"])["id"] == room.id
     )  # a repeated call still makes no second one
+
+
+def test_kept_answers_of_an_active_session_stay(admin: Admin, freeze: Freeze, storage: Storage) -> None:
+    freeze("2026-11-22 08:00:00")
+    room = Classroom(keyed("create", "key", student_ids=[ANN]))
+    sent = keyed("store", "own", room.id, type_="analytics", from_user=ANN)
+    assert admin("erase-user", ANN).out == "erased the user in 0 sessions, 0 messages, 0 kept answers\n"
+    assert keyed("store", "own", room.id, type_="analytics", from_user=ANN) == sent
+    assert room.history() == [sent]
 
 
 def test_a_dry_run_changes_nothing(admin: Admin, lesson: Classroom) -> None:
