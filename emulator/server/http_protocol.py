@@ -110,7 +110,7 @@ class Protocol(HttpToolsProtocol):
             raise ValueError("a request names one host")
         self._upgrades = self.parser.should_upgrade() and self._is_for_websockets()
         if self.parser.should_upgrade() and not self._upgrades:
-            self._ignored_upgrade = self._head(without=b"upgrade")
+            self._ignored_upgrade = self._head_without_upgrade()
             return
         if self._upgrades and self._working():
             raise ValueError("a handshake begins before the response to the request before it")
@@ -132,16 +132,15 @@ class Protocol(HttpToolsProtocol):
         self.connections.discard(self)
         path, _, query = self.url.partition(b"?")
         scope = {**self.scope, "raw_path": path, "query_string": query}
-        WebSocketProtocol(self.websockets, scope, self.transport).start(self._head(), rest)
+        WebSocketProtocol(self.websockets, scope, self.transport).start(rest)
 
-    def _head(self, without: bytes = b"") -> bytes:
-        """The head as it was sent, except for the header of this name."""
+    def _head_without_upgrade(self) -> bytes:
         method = self.parser.get_method()
         if method == b"CONNECT":
             raise ValueError("this is no proxy")
         lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
         sent = zip(self._sent_names, self.headers, strict=True)
-        lines += [b"%b: %b" % (name, value) for name, (lower, value) in sent if lower != without]
+        lines += [b"%b: %b" % (name, value) for name, (lower, value) in sent if lower != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
 
     def on_body(self, body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,10 +70,12 @@ class Connection:
     """What every event has at `requestContext.authorizer`."""
     open: bool = False
     """Whether the handshake is complete and nobody has closed the connection."""
-    messages: int = 0
+    running: int = 0
     """How many messages are being processed."""
-    turn: asyncio.Lock | None = None
-    """Held by the message that is processed, where messages are processed one after another."""
+    waiting: deque[str | bytes] | None = None
+    """The messages that have arrived and that nothing processes yet."""
+    ending: tuple[int, str] | None = None
+    """The code and the reason of a connection that is closed and whose messages are processed first."""
 
     @classmethod
     def from_handshake(cls, request: Request, socket: Socket, stage: str, begun: float) -> Connection:

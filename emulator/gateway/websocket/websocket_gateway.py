@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from emulator.containers.tasks import Tasks
@@ -33,7 +34,7 @@ class WebSocketGateway:
         in_order: bool = False,
         own_ports: Collection[int] = (),
     ) -> None:
-        """With `in_order` the messages of a connection are processed one after another.
+        """With `in_order` the messages of a connection are processed one after another, and its end after them.
 
         `own_ports` belong to function URLs and load balancers, which have no WebSockets.
         """
@@ -44,6 +45,7 @@ class WebSocketGateway:
         self._in_order = in_order
         self._own_ports = own_ports
         self._connections: dict[str, Connection] = {}
+        self._sockets: set[Socket] = set()
         self._events = Tasks()
         self._watcher = Tasks()
         self._watching = False
@@ -65,6 +67,10 @@ class WebSocketGateway:
         """An open connection. One whose `$connect` has not returned yet is none."""
         return self._connections.get(connection_id)
 
+    def start(self, handshake: Coroutine[Any, Any, None]) -> None:
+        """Run the handshake of a socket, which a stop waits for."""
+        self._events.start(handshake)
+
     async def connect(self, scope: Any, socket: Socket) -> Connection | Response:
         """The new connection, for which `opened` is to be called, or the response to a handshake that is refused.
 
@@ -74,24 +80,27 @@ class WebSocketGateway:
         if request.head_size > HEADER_LIMIT:
             self.refused(431, "the head is too large")
             return error_response(431, "Request Header Fields Too Large")
-        connection = Connection.from_handshake(request, socket, self._project.manifest.stage, self._clock.monotonic())
+        if self._stopping:
+            self.refused(503, "the emulator stops")
+            return error_response(503, "Service Unavailable")
+        begun = self._clock.monotonic()
+        connection = Connection.from_handshake(request, socket, self._project.manifest.stage, begun)
         return await self._calls.connect(connection, request) or connection
 
     def refused(self, status: int, reason: str) -> None:
-        """A handshake that does not follow the protocol was answered with this status."""
+        """A handshake was answered with this status before anything was asked."""
         self._calls.show(Line(CONNECT, status, note=reason))
 
     def opened(self, connection: Connection) -> None:
-        """The client has been told that the connection is open."""
+        """The client has been told that the connection is open. `lost` is to be called when its socket is closed."""
         connection.open = True
-        if self._in_order:
-            connection.turn = asyncio.Lock()
         self._connections[connection.id] = connection
-        if not self._watching:
-            self._watching = True
-            self._watcher.start(self._watch())
+        self._sockets.add(connection.socket)
         if self._stopping:
             self.close(connection, GOING_AWAY, "Going away")
+        elif not self._watching:
+            self._watching = True
+            self._watcher.start(self._watch())
 
     def active(self, connection: Connection) -> None:
         """Something was sent to the client or has come from it."""
@@ -103,10 +112,13 @@ class WebSocketGateway:
 
     def received(self, connection: Connection, data: str | bytes) -> None:
         """A whole message has arrived."""
-        connection.messages += 1
-        if connection.messages == MAX_AT_ONCE:
+        if connection.running < (1 if self._in_order else MAX_AT_ONCE):
+            self._process(connection, data)
+        elif connection.waiting is not None:
+            connection.waiting.append(data)
+        else:
+            connection.waiting = deque([data])
             connection.socket.pause()
-        self._events.start(self._message(connection, data))
 
     def close(self, connection: Connection, code: int = NORMAL, reason: str = "") -> None:
         """Close an open connection from this side."""
@@ -119,28 +131,41 @@ class WebSocketGateway:
             return
         connection.open = False
         del self._connections[connection.id]
-        self._events.start(self._disconnect(connection, code, reason))
+        if self._in_order and connection.running:
+            connection.ending = code, reason
+        else:
+            self._events.start(self._calls.disconnect(connection, code, reason))
+
+    def lost(self, connection: Connection) -> None:
+        """The socket of a connection is closed."""
+        self._sockets.discard(connection.socket)
 
     async def stop(self) -> None:
-        """Close every connection, and wait for the events that are processed; a later handshake is closed at once."""
+        """Close every connection, and wait for the events that are processed. Later handshakes are refused."""
         self._stopping = True
         self._watcher.cancel()
         for connection in list(self._connections.values()):
             self.close(connection, GOING_AWAY, "Going away")
         await self._events.wait()
+        while self._sockets:  # a socket that is still open has a time limit of its own
+            await asyncio.sleep(0.01)
+
+    def _process(self, connection: Connection, data: str | bytes) -> None:
+        connection.running += 1
+        self._events.start(self._message(connection, data))
 
     async def _message(self, connection: Connection, data: str | bytes) -> None:
-        async with connection.turn or contextlib.nullcontext():
-            reply = await self._calls.message(connection, data)
+        reply = await self._calls.message(connection, data)
         if reply is not None and connection.open:
             connection.socket.send(reply)
-        connection.messages -= 1
-        if connection.messages == MAX_AT_ONCE - 1:
+        connection.running -= 1
+        if connection.waiting:
+            self._process(connection, connection.waiting.popleft())
+        elif connection.waiting is not None:
+            connection.waiting = None
             connection.socket.resume()
-
-    async def _disconnect(self, connection: Connection, code: int, reason: str) -> None:
-        async with connection.turn or contextlib.nullcontext():
-            await self._calls.disconnect(connection, code, reason)
+        if connection.ending is not None and not connection.running:
+            await self._calls.disconnect(connection, *connection.ending)
 
     async def _watch(self) -> None:
         """Close the connections that have been idle, or have lived, too long, as long as there are connections.
