@@ -5,7 +5,6 @@ Plain ASGI, without Starlette: every request passes here.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
 import time
@@ -15,13 +14,13 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from emulator.containers import Outcome
-from emulator.containers.tasks import Tasks
 from emulator.gateway.apis import Api, HttpApi
 from emulator.gateway.authorization import authorizers, callers
 from emulator.gateway.authorization.verdicts import Caller, Verdict
 from emulator.gateway.bodies import Bodies, ClientGoneError
 from emulator.gateway.call import Call
 from emulator.gateway.function_url import FunctionUrlApi
+from emulator.gateway.limited_calls import LimitedCalls
 from emulator.gateway.load_balancer.alb import AlbApi
 from emulator.gateway.request import HEADER_LIMIT, Request
 from emulator.gateway.response import Response, error_response
@@ -50,7 +49,7 @@ class Gateway:
         self._project = project
         self._own_ports = own_ports or {}
         self._bodies = Bodies()
-        self._calls = Tasks()
+        self._calls = LimitedCalls(project)
         self._take(project.manifest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,13 +178,7 @@ class Gateway:
             self._project.asynchronous.start(route.function, event, request_id, attempt)
             return None
         call = self._project.functions.invoke(route.function, event, request.trace_id, request_id=request_id)
-        if route.function.timeout < limit and not self._project.faults.rules:  # a fault may take longer
-            return await call
-        task = self._calls.start(call)
-        done, _ = await asyncio.wait((task,), timeout=limit)
-        while not done and self._project.functions.containers.paused:
-            done, _ = await asyncio.wait((task,), timeout=1)
-        return task.result() if done else None
+        return await self._calls.outcome(route.function, call, limit)
 
 
 def _own_api(address: Address, manifest: Manifest) -> Api:

@@ -5,7 +5,6 @@ The manifest is read again before each event if it has changed, so routes and fu
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from emulator.containers import Outcome
-from emulator.containers.tasks import Tasks
+from emulator.gateway.limited_calls import LimitedCalls
 from emulator.gateway.request import Request
 from emulator.gateway.response import Response
 from emulator.gateway.websocket import answers, connect_authorizer, events
@@ -48,7 +47,7 @@ class RouteCalls:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._tasks = Tasks()
+        self._calls = LimitedCalls(project)
 
     async def connect(self, connection: Connection, request: Request) -> Response | None:
         """The response to a handshake that is refused, None for one that is accepted."""
@@ -143,13 +142,7 @@ class RouteCalls:
         limit = math.inf if manifest.unlimited else TIMEOUT
         trace_id = trace_id or ids.trace(self._project.clock.time())
         call = self._project.functions.invoke(function, _encode(event), trace_id)
-        if function.timeout < limit:
-            return await call
-        task = self._tasks.start(call)
-        done, _ = await asyncio.wait((task,), timeout=limit)
-        while not done and self._project.functions.containers.paused:
-            done, _ = await asyncio.wait((task,), timeout=1)
-        return task.result() if done else None
+        return await self._calls.outcome(function, call, limit)
 
 
 def _routes(manifest: Manifest) -> dict[str, WebSocketRoute]:

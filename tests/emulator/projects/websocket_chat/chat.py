@@ -54,6 +54,8 @@ def receive(event: dict[str, Any], _: Any) -> Any:
         raise LookupError(body["error"])
     if "held" in body:
         hold(body["held"], event["requestContext"]["messageId"])
+    if "repeat" in body:
+        return {"statusCode": 200, "body": "é" * body["repeat"]}
     return body.get("answer", {"statusCode": 200, "body": json.dumps(event)})
 
 
