@@ -244,3 +244,11 @@ def test_a_changed_manifest_warns_of_what_is_new(folder: Path) -> None:
         eventually(lambda: started.get("/nowhere") and "has changed" in started.output())
         assert started.output().count("sns events are not emulated") == 1
         assert started.output().count("sqs events are not emulated") == 1
+
+
+def test_routes_shows_those_of_a_websocket_api_and_where_it_is_served(folder: Path) -> None:
+    text = "service: chat\nprovider: {name: aws, stage: test}\nfunctions:\n"
+    write_service(folder, f"{text}  one: {{handler: app.one, events: [{{websocket: $connect}}]}}\n")
+    told = run("routes", "--manifest", str(folder / "serverless.yml"))
+    lines = ["WS  $connect  one    6 s", "WebSocket  /ws  /test  test-chat-websockets"]
+    assert (told.returncode, told.stdout.splitlines(), told.stderr) == (0, lines, "")
