@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,12 +33,11 @@ def one(event, context):
 """
 
 
-def found(folder: Path, *options: str, environment: str = "{}", path: str = "/one") -> dict[str, str]:
+def found(folder: Path, *options: str, environment: str = "{}", path: str = "/one") -> dict[str, Any]:
     """What a function sees, and the port of its emulator."""
     write_service(folder, MANIFEST.replace("{ENVIRONMENT}", environment), app=APP)
     with running(folder, *options) as emulator:
-        told: dict[str, str] = emulator.get(path).json
-        return {**told, "port": str(emulator.port)}
+        return {**emulator.get(path).json, "port": str(emulator.port)}
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
