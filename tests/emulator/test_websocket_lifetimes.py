@@ -168,7 +168,7 @@ def test_a_stop_waits_for_the_messages_that_are_processed(chat: Path) -> None:
 
 def test_a_function_reaches_the_emulator_while_it_stops(chat: Path) -> None:
     code = chat / "chat.py"
-    text = code.read_text().replace('    print("disconnect", json.dumps(event))', "    tell(event)")
+    text = code.read_text().replace('    show("disconnect", event)', "    tell(event)")
     code.write_text(f"{text}\n\n{TELL}")
     with running(chat) as emulator, client(emulator) as connection:
         id_of(connection)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
+
+
+def show(name: str, event: dict[str, Any]) -> None:
+    """Print an event as one line, in one piece: with --inline, functions share their output."""
+    sys.stdout.write(f"{name} {json.dumps(event)}\n")
 
 
 def hold(name: str, text: str) -> None:
@@ -19,7 +25,7 @@ def hold(name: str, text: str) -> None:
 
 def authorize(event: dict[str, Any], _: Any) -> Any:
     """Decide by the user's name."""
-    print("authorize", json.dumps(event))
+    show("authorize", event)
     user = event["queryStringParameters"]["user"]
     if user in ("Unauthorized", "failing"):
         raise LookupError(user)
@@ -33,7 +39,7 @@ def authorize(event: dict[str, Any], _: Any) -> Any:
 
 def connect(event: dict[str, Any], _: Any) -> Any:
     """Answer with what the query says, else with 200."""
-    print("connect", json.dumps(event))
+    show("connect", event)
     query = event.get("queryStringParameters") or {}
     if "error" in query:
         raise LookupError(query["error"])
@@ -44,7 +50,7 @@ def connect(event: dict[str, Any], _: Any) -> Any:
 
 def disconnect(event: dict[str, Any], _: Any) -> None:
     """Print the event."""
-    print("disconnect", json.dumps(event))
+    show("disconnect", event)
 
 
 def receive(event: dict[str, Any], _: Any) -> Any:
