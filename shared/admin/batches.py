@@ -15,13 +15,13 @@ from shared.engines import Connection
 from shared.writer import Deferred, Writer
 from shared.writes import Change
 
-TARGET_SECONDS = 0.008
+TARGET_SECONDS = 0.005
 PAGE = 4096
 """Bytes of a page: what a change of one scattered row writes, at least."""
 
-_FIRST_SIZE = 128 * 1024
+_FIRST_SIZE = 64 * 1024
 _MIN_SIZE = 8 * 1024
-_MAX_SIZE = 1024 * 1024
+_MAX_SIZE = 256 * 1024
 
 S = TypeVar("S")
 T = TypeVar("T")

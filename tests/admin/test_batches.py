@@ -26,7 +26,7 @@ def test_the_next_batch_is_as_large_as_the_last_one_allows(pace: Pace, share: fl
 
 
 def test_a_batch_has_a_least_and_a_greatest_size(pace: Pace) -> None:
-    for seconds, size in ((10.0, 8 * 1024), (0.0, 1024 * 1024)):
+    for seconds, size in ((10.0, 8 * 1024), (0.0, 256 * 1024)):
         for _ in range(20):
             pace.measured(seconds)
         assert pace.size == size
