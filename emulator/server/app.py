@@ -25,6 +25,7 @@ from emulator.server.connections_api import MARK, ConnectionsApi
 from emulator.server.fault_routes import FaultRoutes
 from emulator.server.functions_api import FunctionsApi
 from emulator.server.invoke_api import InvokeApi, ServiceError
+from emulator.server.live_connections import LiveConnections
 from emulator.server.management import Management
 from emulator.server.queries import RefusedError
 from emulator.server.recording import RecordingRoutes
@@ -64,6 +65,7 @@ class Application:
             *ClockRoutes(project).routes(),
             *FaultRoutes(project).routes(),
             *self._requests_api.routes(),
+            *LiveConnections(websockets).routes(),
             *FunctionsApi(project, lambda: [page.path for page in self.pages]).routes(),
             *RecordingRoutes(project.requests).routes(),
             *front_page.routes(),

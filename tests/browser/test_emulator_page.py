@@ -14,13 +14,14 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.emulator.harness import Emulator, running, write_service
+from tests.emulator.websockets_client import client, closing
 
 MANIFEST = """
 service: seen
 provider:
   name: aws
   runtime: python3.13
-  environment: {STAGE: dev, API_TOKEN: t0psecret}
+  environment: {STAGE: dev, API_TOKEN: t0psecret, DATABASE: "sqlite:///page.db"}
   httpApi:
     authorizers:
       guard:
@@ -33,6 +34,8 @@ functions:
   echo: {handler: app.echo, events: [{httpApi: "* /echo"}, {httpApi: "* /echo/{id}"}]}
   closed: {handler: app.echo, events: [{httpApi: {method: GET, path: /closed, authorizer: {name: guard}}}]}
   fails: {handler: app.fails, events: [{httpApi: "POST /fails"}]}
+  remember: {handler: app.remember, events: [{httpApi: GET /remember}]}
+  chat: {handler: app.chat, events: [{websocket: $connect}, {websocket: $disconnect}, {websocket: $default}]}
   tick: {handler: app.tick, events: [{schedule: {name: every-hour, rate: rate(1 hour)}}]}
 """
 APP = """
@@ -49,6 +52,16 @@ def echo(event, context):
 def fails(event, context):
     print(event["body"])
     raise ValueError(event["body"])
+
+def remember(event, context):
+    import sqlite3
+    database = sqlite3.connect("page.db", isolation_level=None)
+    database.execute("CREATE TABLE IF NOT EXISTS seen (query TEXT)")
+    database.execute("INSERT INTO seen VALUES (?)", [event["rawQueryString"]])
+    return str(database.execute("SELECT count(*) FROM seen").fetchone()[0])
+
+def chat(event, context):
+    return {"statusCode": 200}
 
 def tick(event, context):
     return {"ticked": event["detail-type"]}
@@ -250,7 +263,7 @@ def test_the_keyboard_alone_is_enough(served: Emulator, opened: Callable[..., Pa
     page.keyboard.press("Escape")
     expect(page.locator(".detail")).to_be_hidden()
     page.keyboard.press("2")
-    expect(page.get_by_text("5 functions of serverless.yml")).to_be_visible()
+    expect(page.get_by_text("7 functions of serverless.yml")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
 
@@ -264,7 +277,20 @@ def test_dark_and_light_follow_the_system(served: Emulator, opened: Callable[...
     assert brightness("light") > 200
 
 
-@pytest.mark.parametrize("address", ["", "#/requests/1", "#/functions", "#/functions/echo", "#/schedules", "#/clock"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "#/requests/1",
+        "#/functions",
+        "#/functions/echo",
+        "#/schedules",
+        "#/connections",
+        "#/clock",
+        "#/faults",
+        "#/recordings",
+    ],
+)
 def test_a_phones_width_is_enough(served: Emulator, opened: Callable[..., Page], address: str) -> None:
     served.get(f"/echo?{'wide' * 100}")
     page = opened(address, viewport={"width": 360, "height": 640})
@@ -367,6 +393,69 @@ def test_the_clock_is_frozen_advanced_and_put_back(served: Emulator, opened: Cal
     expect(page.locator("tbody")).to_contain_text("every-hour")
     page.get_by_role("button", name="Back to real time").click()
     expect(page.get_by_text("The system's time.")).to_be_visible()
+
+
+def test_messages_of_a_connection_are_shown_sent_and_the_connection_closed(
+    served: Emulator, opened: Callable[..., Page]
+) -> None:
+    page = opened("#/connections")
+    expect(page.get_by_text("No open connection")).to_be_visible()
+    with client(served) as connection:
+        connection.send('{"text": "<b>hello</b>"}')
+        page.locator(".entry").click()
+        expect(page.get_by_label("Message", exact=True)).to_contain_text("<b>hello</b>")
+        page.get_by_label("Message to the client").fill("from the page")
+        page.get_by_role("button", name="Send").click()
+        assert connection.recv(30) == "from the page"
+        expect(page.locator(".frame[data-direction=out]")).to_contain_text("from the page")
+        page.get_by_role("button", name="Close the connection").click()
+        assert closing(connection) == (1000, "")
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+
+
+def test_a_fault_is_added_happens_and_is_removed(served: Emulator, opened: Callable[..., Page]) -> None:
+    page = opened("#/faults")
+    page.get_by_label("Fault").select_option("error: answer with a status instead")
+    page.get_by_label("Of the function").select_option("function echo")
+    page.get_by_label("Status of an error").fill("418")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator("tbody")).to_contain_text("status 418")
+    assert served.get("/echo").status == 418
+    page.goto(f"{page.url.partition('#')[0]}#/requests/{last(served)}")
+    expect(page.locator(".detail")).to_contain_text("fault: error")
+    page.goto(f"{page.url.partition('#')[0]}#/faults")
+    expect(page.locator("tbody")).to_contain_text("1 times")
+    page.get_by_role("button", name="Remove error of echo").click()
+    expect(page.get_by_text("Nothing goes wrong on purpose")).to_be_visible()
+    assert served.get("/echo").status == 200
+
+
+def test_a_fault_that_cannot_be_set_says_why(served: Emulator, new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    page.goto(f"http://127.0.0.1:{served.port}/_emulator/#/faults")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("alert")).to_contain_text("milliseconds: a latency needs them")
+
+
+def test_a_recording_is_downloaded(served: Emulator, opened: Callable[..., Page]) -> None:
+    served.get("/echo?kept=1")
+    page = opened("#/recordings")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the recording").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert json.loads(lines[-1])["path"] == "/echo?kept=1"
+
+
+def test_a_snapshot_is_saved_and_loaded(served: Emulator, opened: Callable[..., Page]) -> None:
+    served.get("/remember?first=1")
+    page = opened("#/recordings")
+    page.get_by_label("Name of the snapshot").fill("one")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("tbody")).to_contain_text("DATABASE (sqlite)")
+    served.get("/remember?second=1")
+    page.get_by_role("button", name="Load one").click()
+    expect(page.locator("#notice")).to_have_text("Loaded one")
+    assert served.get("/remember?third=1").body == b"2"
 
 
 def test_an_emulator_that_was_started_again_is_noticed(tmp_path: Path, new_page: Callable[..., Page]) -> None:

@@ -12,9 +12,11 @@ from emulator.containers.tasks import Tasks
 from emulator.gateway.request import HEADER_LIMIT, Request
 from emulator.gateway.response import Response, error_response
 from emulator.gateway.websocket.connection import GOING_AWAY, NORMAL, Connection, Limits, Socket
+from emulator.gateway.websocket.recorded_socket import RecordedSocket
 from emulator.gateway.websocket.route_calls import Line, RouteCalls
 from emulator.manifest.events.websocket_model import CONNECT
 from emulator.manifest.yaml.document import ManifestError
+from emulator.service.frame_book import FrameBook
 from emulator.service.project import Project
 
 MAX_AT_ONCE = 128
@@ -46,6 +48,8 @@ class WebSocketGateway:
         self._own_ports = own_ports
         self._connections: dict[str, Connection] = {}
         self._sockets: set[Socket] = set()
+        self.frames = FrameBook()
+        """The latest messages of all connections."""
         self._events = Tasks()
         self._watcher = Tasks()
         self._watching = False
@@ -71,6 +75,10 @@ class WebSocketGateway:
         """Run the handshake of a socket, which a stop waits for."""
         self._events.start(handshake)
 
+    def open_connections(self) -> list[Connection]:
+        """Every open connection, the oldest first."""
+        return list(self._connections.values())
+
     async def connect(self, scope: Any, socket: Socket) -> Connection | Response:
         """The new connection, for which `opened` is to be called, or the response to a handshake that is refused.
 
@@ -85,6 +93,7 @@ class WebSocketGateway:
             return error_response(503, "Service Unavailable")
         begun = self._clock.monotonic()
         connection = Connection.from_handshake(request, socket, self._project.manifest.stage, begun)
+        connection.socket = RecordedSocket(socket, connection.id, self.frames, self._clock.time)
         return await self._calls.connect(connection, request) or connection
 
     def refused(self, status: int, reason: str) -> None:
@@ -112,6 +121,7 @@ class WebSocketGateway:
 
     def received(self, connection: Connection, data: str | bytes) -> None:
         """A whole message has arrived."""
+        self.frames.add(connection.id, self._clock.time(), "in", data)
         if connection.running < (1 if self._in_order else MAX_AT_ONCE):
             self._process(connection, data)
         elif connection.waiting is not None:

@@ -4,7 +4,7 @@
 const LONG = 100_000; // characters of a text that are shown before somebody asks for all
 const MOST = 10_000; // rows of the list
 const REFRESH = 2000; // milliseconds between two looks at what has no stream
-const VIEWS = { requests: "Requests", functions: "Functions", schedules: "Schedules", clock: "Clock" };
+const VIEWS = { requests: "Requests", functions: "Functions", schedules: "Schedules", connections: "Connections", clock: "Clock", faults: "Faults", recordings: "Recordings" };
 
 const $ = (id) => document.getElementById(id);
 const service = { name: "Emulator", stage: "", functions: [] };
@@ -456,6 +456,7 @@ function requestParts(one) {
         one.function && h("a", { href: hash("functions", one.function) }, visible(one.function)),
         one.cold && h("span", { class: "tag" }, "cold start"),
         one.memory && one.memory.used > 0 && h("span", {}, `${one.memory.used} of ${one.memory.limit} MB`),
+        one.answer.headers.filter(([name]) => name === "emulator-fault").map(([, kinds]) => h("span", { class: "tag" }, `fault: ${visible(kinds)}`)),
         one.original && h("a", { href: hash("requests", one.original) }, `repeats #${one.original}`),
       ),
       h(
@@ -781,9 +782,209 @@ function came(found) {
   ].filter(Boolean);
 }
 
+// ---------------------------------------------------------------- connections
+
+const live = { frames: [], last: 0, timer: 0 };
+const FRAMES = 500; // that are shown
+
+async function lookAtConnections() {
+  const found = await ask(`connections?after=${live.last}`);
+  if (found.last < live.last) live.frames = []; // the emulator was started again
+  live.frames = [...live.frames, ...found.frames].slice(-FRAMES);
+  live.last = found.last;
+  return found;
+}
+
+async function showConnections({ chosen }) {
+  const found = await lookAtConnections();
+  if (address().view !== "connections" || address().chosen !== chosen) return;
+  const list = h("div", { class: "entries" });
+  const frames = h("div", { class: "frames", tabindex: "0", "aria-label": "Messages" });
+  const state = h("p", { class: "meta" });
+  const text = h("textarea", { rows: 3, name: "text", "aria-label": "Message to the client", spellcheck: "false" });
+  const path = `connections/${encodeURIComponent(chosen)}`;
+  const send = safely(async (event) => {
+    event.preventDefault();
+    await ask(`${path}/messages`, { method: "POST", value: { text: text.value } });
+    text.value = "";
+    await refresh();
+  });
+  const close = button("Close the connection", safely(async () => {
+    await ask(path, { method: "DELETE" });
+    await refresh();
+  }));
+  const submit = h("button", { class: "main" }, "Send");
+  const draw = (now) => {
+    list.replaceChildren(...now.connections.map((one) =>
+      h("a", { class: "entry", href: hash("connections", one.id), "aria-current": one.id === chosen && "true" },
+        h("strong", { class: "mono" }, visible(one.id)),
+        h("span", { class: "under" }, h("span", {}, `since ${clockTime(one.connected)}`), h("span", {}, `last message ${clockTime(one.last_active)}`), h("span", {}, visible(one.source_ip))))));
+    if (!now.connections.length) list.append(h("div", { class: "empty" }, h("h2", {}, "No open connection"), h("p", {}, now.used ? "Connections appear by themselves." : "No function of serverless.yml has a websocket event.")));
+    const open = now.connections.some((one) => one.id === chosen);
+    state.textContent = open ? "open" : "closed";
+    submit.disabled = close.disabled = !open;
+    const own = live.frames.filter((one) => one.connection === chosen);
+    if (frames.childElementCount === own.length && frames.dataset.last === String(own.at(-1)?.number)) return;
+    frames.dataset.last = String(own.at(-1)?.number);
+    frames.replaceChildren(...own.map((one) =>
+      h("div", { class: "frame", "data-direction": one.direction },
+        h("span", { class: "meta" }, one.direction === "in" ? "from the client" : "to the client", h("time", { datetime: one.time }, clockTime(one.time)), one.base64 && "in base64"),
+        box(one.base64 ? one.data : pretty(one.data), "Message"))));
+    frames.scrollTop = frames.scrollHeight;
+  };
+  const refresh = async () => draw(await lookAtConnections());
+  const detail = h("article", { class: "detail", hidden: chosen === "" },
+    h("header", {}, h("div", { class: "meta" }, button("Back to the list", () => go(hash("connections")), { class: "quiet" })), h("h2", {}, visible(chosen)), state),
+    block("Messages", frames),
+    h("form", { class: "form", onsubmit: send }, text, h("div", { class: "actions" }, submit, close)));
+  const view = h("div", { class: "split", "data-chosen": chosen !== "" }, h("section", { class: "side" }, h("p", { class: "filters meta" }, "Open WebSocket connections"), list), detail);
+  $("view").replaceChildren(view);
+  draw(found);
+  clearInterval(live.timer);
+  live.timer = setInterval(() => {
+    if (!view.isConnected) clearInterval(live.timer);
+    else if (!document.hidden) refresh().catch(() => {}); // the top of the page says that the emulator does not answer
+  }, REFRESH / 2);
+}
+
+// ---------------------------------------------------------------- faults
+
+const KINDS = {
+  latency: "wait before the function",
+  error: "answer with a status instead",
+  exception: "let the function fail",
+  timeout: "let it run into its time limit",
+  throttle: "answer 429, as when every environment is busy",
+  cold: "begin with a cold start",
+  "kill-before": "end the process before the handler",
+  "kill-after": "end the process after the handler",
+  disconnect: "close the connection instead of an answer",
+  "lost-answer": "do the work, and lose the answer",
+};
+
+async function showFaults() {
+  const { rules, applied } = await ask("faults");
+  if (address().view !== "faults") return;
+  const put = async (changed) => {
+    await ask("faults", { method: "PUT", value: { rules: changed } });
+    await showFaults();
+  };
+  const target = (rule) => visible(rule.function || rule.route || "everything");
+  const settings = (rule) => [["rate", rule.rate], ["times", rule.times], ["seed", rule.seed], ["status", rule.status], ["milliseconds", rule.milliseconds]].filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  const line = (rule, place) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, h("strong", {}, visible(rule.kind))),
+      h("td", {}, target(rule)),
+      h("td", {}, visible(settings(rule)) || "always"),
+      h("td", {}, `${applied[place] || 0} times`),
+      h("td", {}, button("Remove", safely(() => put(rules.filter((_, other) => other !== place))), { "aria-label": `Remove ${visible(rule.kind)} of ${target(rule)}` })),
+    );
+  const table = h("table", {}, h("thead", {}, h("tr", {}, ["Fault", "Of", "Settings", "Happened", ""].map((name) => h("th", {}, name)))), h("tbody", {}, rules.map(line)));
+  const none = h("p", { class: "meta" }, "Nothing goes wrong on purpose. Add a rule, and every answer that it touches has the header Emulator-Fault.");
+  $("view").replaceChildren(h("div", { class: "pane" }, rules.length ? table : none, faultForm((rule) => put([...rules, rule]))));
+}
+
+function faultForm(add) {
+  const choice = (name, label, options) => h("label", { class: "field" }, label, h("select", { name }, options));
+  const amount = (name, label, attributes) => h("label", { class: "field" }, label, h("input", { name, type: "number", ...attributes }));
+  const targets = [
+    ...service.functions.map((one) => ["function", one.name]),
+    ...service.functions.flatMap((one) => one.routes).filter((one) => one.api === "httpApi" || one.api === "http").map((one) => ["route", `${one.method} ${one.path}`]),
+  ];
+  const wrong = h("p", { class: "wrong", role: "alert" });
+  const send = async (event) => {
+    event.preventDefault();
+    const given = new FormData(event.target);
+    const [kind, name] = JSON.parse(given.get("target"));
+    const rule = { kind: given.get("kind"), [kind]: name };
+    for (const one of ["rate", "times", "seed", "status", "milliseconds"]) if (given.get(one) !== "") rule[one] = Number(given.get(one));
+    try {
+      await add(rule);
+    } catch (error) {
+      wrong.textContent = visible(error.message);
+    }
+  };
+  return h(
+    "form",
+    { class: "card", onsubmit: send },
+    h("h2", {}, "Add a fault"),
+    h(
+      "div",
+      { class: "fields" },
+      choice("kind", "Fault", Object.entries(KINDS).map(([kind, about]) => h("option", { value: kind }, `${kind}: ${about}`))),
+      choice("target", "Of the function or the route", targets.map((one) => h("option", { value: JSON.stringify(one) }, `${one[0]} ${visible(one[1])}`))),
+      amount("rate", "Rate, 0 to 1", { min: 0, max: 1, step: "any", placeholder: "1" }),
+      amount("times", "At most so often", { min: 0, placeholder: "no limit" }),
+      amount("seed", "Seed", { placeholder: "0" }),
+      amount("status", "Status of an error", { min: 400, max: 599, placeholder: "500" }),
+      amount("milliseconds", "Milliseconds", { min: 0, step: "any" }),
+    ),
+    wrong,
+    h("div", { class: "actions" }, h("button", { class: "main" }, "Add")),
+  );
+}
+
+// ---------------------------------------------------------------- recordings
+
+async function showRecordings() {
+  const { snapshots } = await ask("snapshots");
+  if (address().view !== "recordings") return;
+  const name = h("input", { name: "name", "aria-label": "Name of the snapshot", placeholder: "before-the-lesson", required: true });
+  const wrong = h("p", { class: "wrong", role: "alert" });
+  const act = async (work, said) => {
+    try {
+      await work();
+      notice(said);
+      await showRecordings();
+    } catch (error) {
+      wrong.textContent = visible(error.message);
+    }
+  };
+  const path = (one) => `snapshots/${encodeURIComponent(one)}`;
+  const save = (event) => {
+    event.preventDefault();
+    act(() => ask(path(name.value), { method: "PUT", value: {} }), `Saved ${name.value}`);
+  };
+  const line = (one) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, visible(one.name)),
+      h("td", {}, h("time", { datetime: one.time }, moment(one.time))),
+      h("td", {}, visible(one.databases.map((database) => `${database.variable} (${database.kind})`).join(", "))),
+      h("td", {}, button("Load", () => act(() => ask(`${path(one.name)}/load`, { method: "POST" }), `Loaded ${one.name}`), { "aria-label": `Load ${visible(one.name)}` })),
+    );
+  const table = h("table", {}, h("thead", {}, h("tr", {}, ["Snapshot", "Time", "Databases", ""].map((title) => h("th", {}, title)))), h("tbody", {}, snapshots.map(line)));
+  $("view").replaceChildren(
+    h(
+      "div",
+      { class: "pane" },
+      h(
+        "section",
+        { class: "card" },
+        h("h2", {}, "A recording becomes a test"),
+        h("p", {}, "Every kept request with its answer, as a file. Secrets are masked. Send it again and see what is different:"),
+        h("pre", {}, `python -m emulator replay recording.ndjson --port ${location.port || 80}`),
+        h("div", { class: "actions" }, h("a", { class: "button", href: "recording", download: "recording.ndjson" }, "Download the recording")),
+      ),
+      h(
+        "section",
+        { class: "card" },
+        h("h2", {}, "Snapshots of the databases"),
+        h("p", {}, "A snapshot keeps what the databases of the manifest's environment hold now. Loading it puts them back, and the functions start anew."),
+        h("form", { class: "actions", onsubmit: save }, name, h("button", {}, "Save")),
+        wrong,
+      ),
+      snapshots.length > 0 ? table : "",
+    ),
+  );
+}
+
 // ---------------------------------------------------------------- the frame
 
-const SHOW = { requests: showRequests, functions: showFunctions, schedules: showSchedules, clock: showClock };
+const SHOW = { requests: showRequests, functions: showFunctions, schedules: showSchedules, connections: showConnections, clock: showClock, faults: showFaults, recordings: showRecordings };
 
 function show() {
   const now = address();
