@@ -238,7 +238,7 @@ def test_what_a_reset_connection_cannot_have_taken_is_sent_on_a_new_one(
 def test_a_frame_that_the_server_may_have_taken_is_not_sent_again(server: Server, connections: AwsConnections) -> None:
     connections.post(ID, b"one")
     server.answer = Handler.hang_up
-    text = refused(lambda: connections.post(ID, b"two"), ports.UnavailableError)
+    text = refused(lambda: connections.post(ID, b"two"), ports.OutcomeUnknownError)
     assert text.startswith("no answer from localhost:")
     assert [call.body for call in server.calls] == [b"one", b"two"]
 
@@ -260,10 +260,10 @@ def test_a_close_and_a_start_are_repeated_when_a_kept_connection_hangs_up(
         assert len(server.calls) == 2
 
 
-def test_a_server_that_hangs_up_twice_is_unavailable(server: Server, connections: AwsConnections) -> None:
+def test_a_server_that_hangs_up_twice_may_have_got_the_call(server: Server, connections: AwsConnections) -> None:
     connections.post(ID, b"hello")
     server.answer = Handler.hang_up
-    refused(lambda: connections.close(ID), ports.UnavailableError)
+    refused(lambda: connections.close(ID), ports.OutcomeUnknownError)
     assert len(server.calls) == 3
 
 
@@ -353,7 +353,7 @@ def test_a_refused_invocation_says_what_is_wrong(
     assert hint in text
 
 
-def test_a_server_that_sends_a_byte_now_and_then_is_unavailable(
+def test_a_server_that_sends_a_byte_now_and_then_may_have_got_the_call(
     server: Server, connections: AwsConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "CALL_TIMEOUT", 0.3)
@@ -366,7 +366,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_unavailable(
 
     server.answer = drip
     try:
-        assert "timed out" in refused(lambda: connections.post(ID, b"hello"), ports.UnavailableError)
+        assert "timed out" in refused(lambda: connections.post(ID, b"hello"), ports.OutcomeUnknownError)
     finally:
         over.set()
 
@@ -384,14 +384,14 @@ def test_a_server_that_is_not_there_is_unavailable(url: str) -> None:
     refused(lambda: connections.post(ID, b"hello"), ports.UnavailableError)
 
 
-def test_what_is_no_http_is_unavailable(server: Server, connections: AwsConnections) -> None:
+def test_an_answer_that_is_no_http_leaves_the_outcome_unknown(server: Server, connections: AwsConnections) -> None:
 
     def greet(handler: Handler) -> None:
         handler.wfile.write(b"SSH-2.0\r\n\r\n")
         handler.hang_up()
 
     server.answer = greet
-    refused(lambda: connections.post(ID, b"hello"), ports.UnavailableError)
+    refused(lambda: connections.post(ID, b"hello"), ports.OutcomeUnknownError)
 
 
 def test_a_proxy_of_the_environment_is_not_used(

@@ -52,7 +52,7 @@ class AwsConnections:
         self._service = _Service("execute-api", environment, _url(name, endpoint or url))
 
     def post(self, connection_id: str, data: bytes) -> None:
-        """Send one text frame. A call that fails with `UnavailableError` may have sent it."""
+        """Send one text frame. A call that fails with `OutcomeUnknownError` may have sent it."""
         api = self._service.api()
         answer = api.call("POST", ("@connections", connection_id), data)
         if answer.status == 410:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from shared import clock
-from shared.live.aws.http_client import Answer, HttpClient, NoAnswerError, UntrustedServerError
+from shared.live.aws.http_client import Answer, HttpClient, NoAnswerError, UnreachableError, UntrustedServerError
 from shared.live.aws.signing import Credentials, Scope, signed
-from shared.live.ports import CALL_TIMEOUT, PlatformError, UnavailableError
+from shared.live.ports import CALL_TIMEOUT, OutcomeUnknownError, PlatformError, UnavailableError
 
 _TEXT_CHARACTERS = 500  # of what AWS says, in an error's text
 
@@ -32,7 +32,8 @@ class Api:
     ) -> Answer:
         """The answer to one call; `segments` make its path, and may hold any character.
 
-        Raises `UnavailableError`, and `PlatformError` for a server whose certificate is not trusted.
+        Raises `UnavailableError`, `OutcomeUnknownError`, and `PlatformError` for a server whose certificate is not
+        trusted.
         """
         client = self._client
         # As boto3 sends it: `@` as it is, the `=` of connection ids encoded.
@@ -41,8 +42,10 @@ class Api:
         sent = signed(self._credentials, self._scope, clock.now(), method, path, sent, body)
         try:
             return client.call(method, path, sent, body, repeatable=repeatable)
+        except UnreachableError as error:
+            raise UnavailableError(f"cannot reach {error}") from error
         except NoAnswerError as error:
-            raise UnavailableError(f"no answer from {error}") from error
+            raise OutcomeUnknownError(f"no answer from {error}") from error
         except UntrustedServerError as error:
             raise PlatformError(f"the server is not trusted: {error}") from error
 

@@ -35,8 +35,12 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class UnreachableError(Exception):
+    """The server has not got the whole request, so it has had no effect."""
+
+
 class NoAnswerError(Exception):
-    """The server cannot be reached, or hung up, or did not answer in time. The request may have taken effect."""
+    """The server got the request and hung up, or did not answer in time. The request may have had its effect."""
 
 
 class UntrustedServerError(Exception):
@@ -44,7 +48,7 @@ class UntrustedServerError(Exception):
 
 
 class _NotTakenError(Exception):
-    """A kept connection had been closed by the server: it has not taken the request."""
+    """A kept connection had been closed by the server: the request may be sent again."""
 
 
 class HttpClient:
@@ -66,8 +70,8 @@ class HttpClient:
         """Send one request and wait for its answer; `headers` include `host`.
 
         What a kept connection may have lost is sent again on a new one: always when the server cannot have taken it,
-        and a `repeatable` request also when it hung up without an answer. Raises `NoAnswerError`,
-        `UntrustedServerError`.
+        and a `repeatable` request also when it hung up without an answer. Raises `UnreachableError`,
+        `NoAnswerError`, `UntrustedServerError`.
         """
         lines = (f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
         head = "\r\n".join((*lines, f"content-length: {len(body)}", "", "")).encode("latin-1")
@@ -80,8 +84,8 @@ class HttpClient:
             return self._exchange(self._connect(deadline), method, head + body, deadline)
         except ssl.SSLCertVerificationError as error:
             raise UntrustedServerError(f"{self.host}: {error.verify_message}") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NoAnswerError(f"{self.host}: {str(error) or type(error).__name__}") from error
+        except (OSError, ValueError) as error:
+            raise UnreachableError(f"{self.host}: {_text(error)}") from error
 
     def close(self) -> None:
         """Close the idle connections. A call may follow: it opens a new one."""
@@ -150,11 +154,11 @@ class HttpClient:
             with contextlib.closing(response):
                 try:
                     response.begin()
-                except ConnectionError as error:
-                    if repeatable:
+                    body = response.read(_ANSWER_BYTES)
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    if repeatable and isinstance(error, ConnectionError):
                         raise _NotTakenError from error
-                    raise
-                body = response.read(_ANSWER_BYTES)
+                    raise NoAnswerError(f"{self.host}: {_text(error)}") from error
                 complete = response.isclosed()
             answer = Answer(response.status, response.headers.get("x-amzn-errortype", ""), body)
         if complete and not response.will_close:
@@ -197,6 +201,10 @@ def _readable(connection: socket.socket) -> bool:
     waiting = select.poll()
     waiting.register(connection, select.POLLIN)
     return bool(waiting.poll(0))
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _left(deadline: float) -> float:
