@@ -17,11 +17,12 @@ Json = dict[str, Any]
 
 def summary(record: Record) -> Json:
     """The line of one request. A value of the query whose name says that it is a secret is masked."""
+    target = record.target
     return {
         "id": record.number,
         "time": written(record.epoch),
         "method": record.method,
-        "path": secrets.masked("", record.target),
+        "path": secrets.masked("", target) if "=" in target or ":" in target else target,
         "status": record.status,
         "function": record.function.name if record.function else None,
         "milliseconds": round(record.milliseconds, 3),

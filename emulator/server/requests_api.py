@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -29,6 +30,8 @@ SILENT_SECONDS = 15.0
 _SEARCHED = 64
 """How many records are searched before others may run."""
 _STATUS = re.compile("[1-5](?:xx|[0-9][0-9])")
+
+_encode = msgspec.json.Encoder().encode
 
 Test = Callable[[Record], bool]
 
@@ -99,22 +102,22 @@ class RequestsApi:
         headers = {"cache-control": "no-store"}
         return StreamingResponse(self._events(after), media_type="text/event-stream", headers=headers)
 
-    async def _events(self, after: int) -> AsyncIterator[str]:
+    async def _events(self, after: int) -> AsyncIterator[bytes]:
         if after > self._book.last:
             after = 0
-            yield "id: 0\nevent: reset\ndata: {}\n\n"
-        yield ": requests\n\n"
+            yield b"id: 0\nevent: reset\ndata: {}\n\n"
+        yield b": requests\n\n"
         while not self._book.closed:
             try:
                 async with asyncio.timeout(SILENT_SECONDS):
                     await self._book.wait(after)
             except TimeoutError:
-                yield ": nothing new\n\n"
+                yield b": nothing new\n\n"
                 continue
             found = self._book.oldest_first(after)
             if found:
                 after = found[-1].number
-                yield "".join([_event(record) for record in found])
+                yield b"".join([_event(record) for record in found])
             await asyncio.sleep(STREAM_SECONDS)
 
     def _record(self, request: Request) -> Record:
@@ -152,5 +155,10 @@ class RequestsApi:
         return test
 
 
-def _event(record: Record) -> str:
-    return f"id: {record.number}\nevent: request\ndata: {json.dumps(request_views.summary(record))}\n\n"
+def _event(record: Record) -> bytes:
+    line = request_views.summary(record)
+    try:
+        data = _encode(line)
+    except UnicodeEncodeError:  # half a character, in a note
+        data = json.dumps(line).encode()
+    return b"id: %d\nevent: request\ndata: %b\n\n" % (record.number, data)
