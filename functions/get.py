@@ -7,6 +7,7 @@ from shared.requests import NoQuery
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 with the session and its current status."""
+    """200 with the session, its current status, and how many are connected to it."""
     request.query(NoQuery)
-    return Response(200, {"session": environment.sessions().get_session(request.session_id, request.caller)})
+    session = environment.sessions().get_session(request.session_id, request.caller)
+    return Response(200, {"session": session, "connection_count": environment.connections().count(session.id)})

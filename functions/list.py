@@ -7,7 +7,10 @@ from shared.requests import ListSessions, session_filter
 
 @endpoint
 def handler(request: Request) -> Response:
-    """200 with the page, the number of all matching sessions, and the cursor of the next page."""
+    """200 with the page, the number of all matching sessions, and the cursor of the next page.
+
+    Each session has the number of its connections.
+    """
     query = request.query(ListSessions)
     page = environment.sessions().list_sessions(session_filter(query), query.cursor, query.limit, request.caller)
-    return Response(200, page._asdict())
+    return Response(200, {**page._asdict(), "sessions": environment.connections().counted(page.sessions)})

@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True):
                            `identity=claims`, else any number
     end_only_own           1: an instructor may end only sessions that the same instructor created
     purge_after_days       the function `purge` deletes sessions that ended so many days ago; 0: it deletes nothing
+    connections_url        the WebSocket API's `https` URL with its stage; without it nobody can connect
+    deliver_function       the deployed name of the function `deliver`
+    replay_function        the deployed name of the function `replay`
     """
 
     database_url: str = "sqlite:///switchboard.db"
@@ -74,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True):
     messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     end_only_own: Literal[0, 1] = 0
     purge_after_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    connections_url: str = ""
+    deliver_function: str = "switchboard-sessions-dev-deliver"
+    replay_function: str = "switchboard-sessions-dev-replay"
 
     @property
     def message_limit(self) -> int:

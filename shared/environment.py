@@ -11,26 +11,67 @@ import logging
 import os
 import threading
 from contextlib import suppress
-
-import msgspec
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.config import Settings
 from shared.copies import after_restore, before_snapshot
 from shared.database import DatabaseManager, import_for, open_database
-from shared.errors import ConfigurationError, DatabaseError
+from shared.entities import Lease
+from shared.errors import ConfigurationError, DatabaseError, LiveUnavailableError
 from shared.identity import Identity
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
 
+if TYPE_CHECKING:
+    from shared.live.classroom import LiveClassroom, Platform
+    from shared.live.connections import ConnectionManager
+
 log = logging.getLogger(__name__)
 
+CONNECTIONS_ENDPOINT = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
+"""The variable by which AWS's SDKs, and the emulator, name another `@connections` API than the settings."""
 
-class Environment(msgspec.Struct, frozen=True):
-    """What a warm container holds."""
 
-    database: DatabaseManager
-    sessions: SessionManager
-    messages: MessageManager
+class Environment:
+    """What a warm container holds. Its live parts are built when a call needs them."""
+
+    def __init__(self, settings: Settings, database: DatabaseManager) -> None:
+        self._settings = settings
+        self.database = database
+        hook = _hand_over if _is_live(settings) else None
+        self.sessions = SessionManager(
+            database,
+            settings.cache_size,
+            settings.max_staleness_ms,
+            settings.max_students,
+            end_only_own=bool(settings.end_only_own),
+            ended=hook,
+        )
+        self.messages = MessageManager(database, self.sessions, hook)
+
+    @cached_property
+    def connections(self) -> "ConnectionManager":
+        """Who is connected."""
+        from shared.live.connections import ConnectionManager
+        from shared.live.database import LiveDatabase
+
+        return ConnectionManager(self.database.part(LiveDatabase), self.sessions)
+
+    @cached_property
+    def live(self) -> "LiveClassroom":
+        """The live side. Raises `ConfigurationError`, and `LiveUnavailableError` when no WebSocket API is set up."""
+        if not _is_live(self._settings):
+            raise LiveUnavailableError("no WebSocket API is set up")
+        from shared.live.classroom import LiveClassroom
+
+        return LiveClassroom(self.database, self.sessions, self.connections, open_platform(self._settings))
+
+    def close(self) -> None:
+        """Close the database, and end threads."""
+        if "live" in self.__dict__:
+            self.live.close()
+        self.database.close()
 
 
 _lock = threading.Lock()
@@ -63,13 +104,44 @@ def messages() -> MessageManager:
     return current().messages
 
 
+def connections() -> "ConnectionManager":
+    """The warm container's connection manager."""
+    return current().connections
+
+
+def live() -> "LiveClassroom":
+    """The warm container's live side. Raises `LiveUnavailableError` when no WebSocket API is set up."""
+    return current().live
+
+
 def reset() -> None:
     """Close the database and forget everything: the next call is a cold start."""
     global _environment, _identity
     with _lock:
         warm, _environment, _identity = _environment, None, None
     if warm is not None:
-        warm.database.close()
+        warm.close()
+
+
+def open_platform(settings: Settings) -> "Platform":
+    """AWS, as the settings and its own variables name it. Raises `ConfigurationError`."""
+    from shared.live.aws import AwsConnections, AwsFunctions
+    from shared.live.classroom import Platform
+
+    connections, functions = AwsConnections(settings.connections_url), AwsFunctions()
+    return Platform(connections, functions, settings.deliver_function, settings.replay_function)
+
+
+def _is_live(settings: Settings) -> bool:
+    return bool(settings.connections_url or os.environ.get(CONNECTIONS_ENDPOINT))
+
+
+def _hand_over(lease: Lease) -> None:
+    """Make another invocation deliver what this one has committed; never raises."""
+    try:
+        current().live.hand_over(lease)
+    except Exception:
+        log.exception("the delivery for session %s is left to the next one", lease.session_id)
 
 
 def _start() -> Environment:
@@ -81,19 +153,13 @@ def _start() -> Environment:
             for name in Settings.unknown(os.environ):
                 log.warning("%s is not a setting of this service: is it misspelt?", ascii(name)[1:-1])
             database = open_database(settings)
-            manager = SessionManager(
-                database,
-                settings.cache_size,
-                settings.max_staleness_ms,
-                settings.max_students,
-                end_only_own=bool(settings.end_only_own),
-            )
+            started = Environment(settings, database)
             try:
-                manager.load_active_sessions()
+                started.sessions.load_active_sessions()
             except BaseException:
                 database.close()
                 raise
-            _environment = Environment(database, manager, MessageManager(database, manager))
+            _environment = started
         return _environment
 
 

@@ -138,6 +138,14 @@ class IdentityUnavailableError(SwitchboardError):
     retry_after = 5
 
 
+class LiveUnavailableError(SwitchboardError):
+    """Nobody can connect: the platform is unavailable, or no WebSocket API is set up. `retry_after` is in seconds."""
+
+    code = "live_unavailable"
+    message = "connections cannot be served at the moment, try again"
+    retry_after = 5
+
+
 class RateLimitedError(SwitchboardError):
     """The sender has sent as many messages within a minute as the settings allow. `retry_after` is in seconds."""
 

@@ -47,6 +47,7 @@ STATUSES: dict[type[errors.SwitchboardError], int] = {
     errors.RateLimitedError: 429,
     errors.DatabaseError: 503,
     errors.IdentityUnavailableError: 503,
+    errors.LiveUnavailableError: 503,
 }
 """Error class -> HTTP status; a class without a line has its base's."""
 
@@ -61,18 +62,27 @@ class Response(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class _Context(msgspec.Struct, rename="camel"):
+    connection_id: str | None = None
+
+
 class _Event(msgspec.Struct, rename="camel"):
     """The fields of an event that are read."""
 
     path_parameters: dict[str, str] | None = None
     query_string_parameters: dict[str, str] | None = None
+    multi_value_query_string_parameters: dict[str, list[str]] | None = None
     headers: dict[str, str] | None = None
     body: str | None = None
     is_base64_encoded: bool | None = None
+    request_context: _Context | None = None
 
 
 class Request:
-    """What a handler reads of a payload 2.0 event. `caller` is None when callers are not verified."""
+    """What a handler reads of a payload 2.0 event, or of a WebSocket handshake's.
+
+    `caller` is None when callers are not verified.
+    """
 
     def __init__(self, event: Event, function: str) -> None:
         try:
@@ -88,8 +98,19 @@ class Request:
         sent = (self._event.path_parameters or {}).get("session_id") or ""
         return canonical(sent) or sent
 
+    @property
+    def connection_id(self) -> str:
+        """The connection that a handshake opens. Raises `InvalidRequestError` for an event of another kind."""
+        context = self._event.request_context
+        if context is None or context.connection_id is None:
+            raise errors.InvalidRequestError("event: not one of a WebSocket API")
+        return context.connection_id
+
     def query(self, kind: type[T]) -> T:
         """The typed query, with the caller filled in. Raises `InvalidRequestError`, `IdentityMismatchError`."""
+        for name, values in (self._event.multi_value_query_string_parameters or {}).items():
+            if len(values) > 1:
+                raise errors.InvalidRequestError(f"{ascii(name[:60])[1:-1]}: appears twice in the query")
         return requests.parse_query(self._event.query_string_parameters or {}, kind, self.caller)
 
     def body(self, kind: type[T]) -> T:

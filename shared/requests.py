@@ -81,6 +81,24 @@ class ReadHistory(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
+class Handshake(msgspec.Struct, forbid_unknown_fields=True):
+    """The query of a WebSocket handshake. `authorize` reads the token."""
+
+    user_id: str
+    role: str
+    session_id: str
+    token: str | None = None
+
+
+class SendMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """A frame of a client. Who sends it, and in which session, is the connection's: it cannot be said here."""
+
+    type: str
+    content: Any
+    context: str | None = None
+    to_user: str | None = None
+
+
 def parse_body(body: bytes, kind: type[T], caller: Caller | None = None) -> T:
     """A JSON object of this type, with what it leaves out of a verified caller filled in.
 
@@ -132,6 +150,12 @@ def message_draft(session_id: str, body: StoreMessage) -> MessageDraft:
     context = body.context or DEFAULT_CONTEXT
     content = compact_content(body.content)
     return MessageDraft(session_id, body.type, context, body.from_user, body.to_user, content)
+
+
+def frame_draft(session_id: str, from_user: str, frame: SendMessage) -> MessageDraft:
+    """The message that a frame asks to store. Its values are not checked."""
+    context = frame.context or DEFAULT_CONTEXT
+    return MessageDraft(session_id, frame.type, context, from_user, frame.to_user, compact_content(frame.content))
 
 
 def compact_content(content: Any) -> msgspec.Raw:

@@ -1,7 +1,8 @@
 """A Lambda authorizer's work: the token in an event, and the answer that each kind of API understands.
 
 HTTP APIs (payload format 2.0) get simple responses; WebSocket's `$connect` and REST APIs get an IAM policy. Both have
-the same context, `{user_id, role}`, which the gateway hands to the function that is called.
+the same context, `{user_id, role}`, which the gateway hands to the function that is called. For a WebSocket handshake
+it also has the `session_id` of the query: the gateway passes it on with every later event of the connection.
 
 An answer is for one request. The API must not keep it (`resultTtlInSeconds: 0`): it would outlive its token, and a kept
 policy refuses every other route.
@@ -37,11 +38,12 @@ def authorize(event: Event, settings: Settings) -> Answer:
     """The answer to an authorizer's event.
 
     A caller who cannot be verified because an issuer's keys cannot be fetched passes with a mark instead of a caller:
-    the function then answers 503, which no authorizer can. Under `trust` everybody passes, without a caller.
-    Raises `ConfigurationError`, and `Unauthorized` where the API wants it.
+    the function then answers 503, which no authorizer can. Under `trust` everybody passes, without a caller; for a
+    handshake the query says who connects, and `connect` checks it. Raises `ConfigurationError`, and `Unauthorized`
+    where the API wants it.
     """
     if settings.identity == "trust":
-        return _allowed(event, "anybody", {})
+        return _allowed(event, "anybody", _said(event, "user_id", "role"))
     try:
         caller = _caller(event, settings)
     except IdentityUnavailableError:
@@ -50,6 +52,12 @@ def authorize(event: Event, settings: Settings) -> Answer:
         log.warning("refused a token: %s", error)
         return _refused(event)
     return _allowed(event, caller.user_id, {"user_id": caller.user_id, "role": caller.role})
+
+
+def _said(event: Event, *names: str) -> dict[str, str]:
+    """What the query of a handshake says of these; nothing for another event."""
+    query = (event.get("queryStringParameters") or {}) if _is_handshake(event) else {}
+    return {name: str(query[name]) for name in names if name in query}
 
 
 def _caller(event: Event, settings: Settings) -> Caller:
@@ -94,6 +102,7 @@ def _password(credentials: str) -> str:
 def _allowed(event: Event, principal: str, context: dict[str, str]) -> Answer:
     if "methodArn" not in event:
         return {"isAuthorized": True, "context": context}
+    context = context | _said(event, "session_id")
     statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": event["methodArn"]}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     return {"principalId": principal, "policyDocument": policy, "context": context}

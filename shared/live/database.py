@@ -3,7 +3,7 @@
 Times are read here, leases are valid for `shared.writes.LEASE`. Every method may raise the `DatabaseError` family.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from shared.identifiers import new_id
 from shared.live.entities import (
     LIVE,
     Connection,
+    Delivered,
     Leftovers,
     Outstanding,
     Participant,
@@ -116,13 +117,13 @@ class LiveDatabase:
 
         return self._engine.snapshot(read)
 
-    def settle(self, lease: Lease, delivered: int, gone: Iterable[str] = (), *, closed: bool = False) -> Progress:
-        """Record that every message up to `delivered` was delivered, and remove connections that are gone.
+    def settle(self, lease: Lease, page: Delivered) -> Progress:
+        """Record what became of the outstanding messages.
 
         MORE: something is left, and the lease is renewed. DONE: nothing is left, and the lease is given back. LOST:
-        nothing was changed. `closed` says that the connections of the ended session were closed.
+        nothing was changed. A connection that is behind is then served by a replay, which is handed the lease's token.
         """
-        return self._write(self._writes.settle(lease, delivered, tuple(gone), closed=closed))
+        return self._write(self._writes.settle(lease, page))
 
     # --- replay
 

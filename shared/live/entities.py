@@ -52,6 +52,19 @@ class Outstanding(NamedTuple):
     more: bool
 
 
+class Delivered(NamedTuple):
+    """What became of the outstanding messages up to the sequence `delivered`.
+
+    `gone` are connections to remove. `behind` are connections that could not be reached, with the sequence that each
+    has. `closed` says that the session has ended and that its other connections were closed.
+    """
+
+    delivered: int
+    gone: tuple[str, ...] = ()
+    behind: tuple[tuple[str, int], ...] = ()
+    closed: bool = False
+
+
 class Replaying(NamedTuple):
     """A connection whose replay has the lease. `sequence` is that of the session's last message, or an earlier one."""
 

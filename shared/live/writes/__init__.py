@@ -8,7 +8,7 @@ from typing import Protocol
 
 from shared.engines import Engine
 from shared.entities import Lease
-from shared.live.entities import Connection, Progress, Replaying
+from shared.live.entities import Connection, Delivered, Progress, Replaying
 from shared.live.statements import LiveStatements
 from shared.writes import Change
 
@@ -31,10 +31,12 @@ class LiveWrites(Protocol):
     def renew(self, lease: Lease) -> Change[bool]:
         """Renew the lease of a delivery; False when it is lost."""
 
-    def settle(self, lease: Lease, delivered: int, gone: Sequence[str], *, closed: bool) -> Change[Progress]:
-        """Record what was delivered, remove connections that are gone, and renew the lease or give it back.
+    def settle(self, lease: Lease, page: Delivered) -> Change[Progress]:
+        """Record what was delivered, and renew the lease or give it back.
 
-        It is given back when no message is left. An ended session has more to do until its connections are `closed`.
+        It is given back when no message is left. An ended session has more to do until its connections are closed.
+        Connections that are gone are removed. Those that are behind are to be served by a replay: its lease has the
+        token of this one.
         """
 
     def give_back(self, lease: Lease) -> Change[None]:

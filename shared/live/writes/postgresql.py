@@ -15,7 +15,7 @@ from shared.engines import Connection as Database
 from shared.engines.postgresql.errors import lost_race
 from shared.entities import ENDED, Lease
 from shared.errors import SessionEndedError, SessionNotFoundError
-from shared.live.entities import Connection, Progress, Replaying
+from shared.live.entities import Connection, Delivered, Progress, Replaying
 from shared.live.statements import LiveStatements
 from shared.models import SessionHeadRow
 from shared.writer import Deferred
@@ -82,12 +82,20 @@ UPDATE session_heads SET delivery_token = NULL, delivering_until = NULL
 WHERE session_id = %(session_id)s AND delivery_token = %(token)s
 """
 
-_MORE = "(sequence > %(delivered)s OR (status = 'ended' AND NOT %(closed)s))"
+_MORE = "connected > counted.number AND (sequence > %(delivered)s OR (status = 'ended' AND NOT %(closed)s))"
 
 _SETTLE = f"""
 WITH head AS (
   SELECT session_id FROM session_heads WHERE session_id = %(session_id)s AND delivery_token = %(token)s FOR UPDATE
-), {_REMOVED}
+), {_REMOVED}, behind AS (
+  UPDATE connections SET state = 'catching_up', position = slow.position,
+    lease_token = %(token)s, lease_until = %(until)s
+  FROM head, (
+    SELECT unnest(string_to_array(%(behind)s, ' ')) AS id,
+      unnest(string_to_array(%(positions)s, ' ')::bigint[]) AS position
+  ) AS slow
+  WHERE connections.session_id = head.session_id AND connection_id = slow.id AND state = 'live'
+)
 UPDATE session_heads SET connected = connected - counted.number,
   delivered = greatest(delivered, %(delivered)s),
   delivery_token = CASE WHEN {_MORE} THEN delivery_token END,
@@ -184,9 +192,15 @@ class PostgresqlLiveWrites:
         """Renew the lease of a delivery."""
         return self._found(_RENEW, _of(lease), lease.session_id)
 
-    def settle(self, lease: Lease, delivered: int, gone: Sequence[str], *, closed: bool) -> Change[Progress]:
+    def settle(self, lease: Lease, page: Delivered) -> Change[Progress]:
         """Record what was delivered; see `LiveWrites.settle`."""
-        values = _of(lease) | {"delivered": delivered, "gone": " ".join(gone), "closed": str(closed).lower()}
+        values = _of(lease) | {
+            "delivered": page.delivered,
+            "gone": " ".join(page.gone),
+            "behind": " ".join(connection_id for connection_id, _position in page.behind),
+            "positions": " ".join(str(position) for _connection_id, position in page.behind),
+            "closed": str(page.closed).lower(),
+        }
 
         def run(database: Database, repeat: bool) -> Deferred[Progress]:
             cursor = database.execute(_SETTLE, values | {"until": _until()})

@@ -10,7 +10,7 @@ from shared.engines import Bindings
 from shared.engines import Connection as Writer
 from shared.entities import ENDED, Lease
 from shared.errors import SessionEndedError, SessionNotFoundError
-from shared.live.entities import CATCHING_UP, LIVE, REPLACED, Connection, Progress, Replaying
+from shared.live.entities import CATCHING_UP, LIVE, REPLACED, Connection, Delivered, Progress, Replaying
 from shared.live.statements import LiveStatements
 from shared.models import ConnectionRow, MessageRow, SessionDeliveryRow, SessionRow
 from shared.rows import json_text
@@ -73,16 +73,19 @@ class SqliteLiveWrites:
         """Renew the lease of a delivery."""
         return self._found(lambda: (self._sql.renew, (_until(), lease.session_id, lease.token)))
 
-    def settle(self, lease: Lease, delivered: int, gone: Sequence[str], *, closed: bool) -> Change[Progress]:
+    def settle(self, lease: Lease, page: Delivered) -> Change[Progress]:
         """Record what was delivered; see `LiveWrites.settle`."""
 
         def run(writer: Writer, repeat: bool) -> Progress:
-            if not writer.execute(self._sql.record, (delivered, _until(), lease.session_id, lease.token)).fetchall():
+            recorded = (page.delivered, _until(), lease.session_id, lease.token)
+            if not writer.execute(self._sql.record, recorded).fetchall():
                 return Progress.LOST
-            if gone:
-                self._remove(writer, lease.session_id, gone)
+            for connection_id, position in page.behind:
+                writer.execute(self._sql.leave_behind, (position, lease.token, _until(), connection_id))
+            if page.gone:
+                self._remove(writer, lease.session_id, page.gone)
             status, last = self._status(writer, lease.session_id)
-            if last > delivered or (status == ENDED and not closed):
+            if last > page.delivered or (status == ENDED and not page.closed):
                 return Progress.MORE
             writer.execute(self._sql.give_back, (lease.session_id, lease.token))
             return Progress.DONE
@@ -223,6 +226,13 @@ class SqliteLiveStatements(LiveStatements):
         """(state, position, until, connection_id)"""
         row = ConnectionRow
         return self.text(row.update({row.state: P, row.position: P, row.lease_until: P}).where(row.connection_id == P))
+
+    @cached_property
+    def leave_behind(self) -> str:
+        """(position, token, until, connection_id); only a live one"""
+        row = ConnectionRow
+        changed = {row.position: P, row.lease_token: P, row.lease_until: P, row.state: SQL("'catching_up'")}
+        return self.text(row.update(changed).where((row.connection_id == P) & (row.state == SQL("'live'"))))
 
     # --- deliveries
 
