@@ -301,6 +301,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("storage", [POSTGRESQL], indirect=True)
     elif "database" not in asked and (
         folder in ("api", "admin") or "empty" in asked or (folder == "unit" and "settings" in asked)
+        folder in ("api", "live") or "empty" in asked or (folder == "unit" and "settings" in asked)
     ):
         metafunc.parametrize("storage", KINDS, indirect=True)
 

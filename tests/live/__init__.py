@@ -1,0 +1,1 @@
+"""The live classroom on both engines: what each connection receives, whatever fails or dies."""
