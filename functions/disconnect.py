@@ -5,6 +5,8 @@ from collections.abc import Callable
 from shared import environment
 from shared.sockets import Frame, frame_endpoint
 
+environment.import_connections()
+
 
 @frame_endpoint
 def handler(frame: Frame, seconds_left: Callable[[], float]) -> None:

@@ -4,6 +4,8 @@ from shared import environment
 from shared.http import Request, Response, endpoint
 from shared.requests import NoQuery
 
+environment.import_live()
+
 
 @endpoint
 def handler(request: Request) -> Response:

@@ -6,6 +6,8 @@ from shared import environment
 from shared.requests import SendMessage, frame_draft
 from shared.sockets import Frame, frame_endpoint
 
+environment.import_live()
+
 
 @frame_endpoint
 def handler(frame: Frame, seconds_left: Callable[[], float]) -> None:

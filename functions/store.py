@@ -4,6 +4,8 @@ from shared import environment
 from shared.http import Request, Response, endpoint, replayed
 from shared.requests import StoreMessage, message_draft
 
+environment.import_live()
+
 
 @endpoint
 def handler(request: Request) -> Response:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from shared.config import Settings
 from shared.copies import after_restore, before_snapshot
 from shared.database import DatabaseManager, import_for, open_database
+from shared.engines import kind_of
 from shared.entities import Lease
 from shared.errors import ConfigurationError, DatabaseError, LiveUnavailableError
 from shared.identity import Identity
@@ -169,6 +170,25 @@ def _after_fork() -> None:
     if _environment is not None:
         _left_behind.append(_environment)
         _environment = None
+
+
+def import_connections() -> None:
+    """Import what `connections` needs. A function that uses it calls this while it is loaded."""
+    from shared.live import connections, database  # noqa: F401
+    from shared.live.writes import live_classes_for
+
+    with suppress(ConfigurationError):  # the first call raises it again, and answers with it
+        live_classes_for(kind_of(Settings.from_environment(os.environ).database_url))
+
+
+def import_live() -> None:
+    """Import what `live` needs, if a WebSocket API is set up. A function that uses it calls this while it is loaded."""
+    with suppress(ConfigurationError):
+        if _is_live(Settings.from_environment(os.environ)):
+            from shared.live import classroom  # noqa: F401
+            from shared.live.aws import api  # noqa: F401
+
+            import_connections()
 
 
 def _import_for_database() -> None:

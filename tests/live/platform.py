@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
@@ -16,7 +15,7 @@ from shared import environment
 from shared.config import Settings
 from shared.live.classroom import Platform
 from shared.live.ports import GoneError
-from tests.conftest import Answer, Classroom, Context, Json, event, golden, invoke
+from tests.conftest import Answer, Classroom, Context, Json, golden, invoke
 
 DELIVER, REPLAY = "deliver", "replay"
 
@@ -75,7 +74,9 @@ class Gateway:
         query = {"user_id": user_id, "role": role or ("instructor" if "_" in user_id else "student")}
         return self.shake({**query, "session_id": room, **changes})
 
-    def shake(self, query: Mapping[str, str | list[str]], headers: Mapping[str, str] | None = None) -> tuple[str, Answer]:
+    def shake(
+        self, query: Mapping[str, str | list[str]], headers: Mapping[str, str] | None = None
+    ) -> tuple[str, Answer]:
         """A handshake with this query; a list is a parameter that comes several times."""
         connection_id = f"L{next(self._numbers):08}="
         sent = self._event("connect", connection_id)

@@ -1,8 +1,7 @@
 """What connected people receive: history, `history_complete`, then every message of their share, in order."""
 
-import pytest
 
-from tests.conftest import Classroom, message_body
+from tests.conftest import Classroom
 from tests.live.platform import Gateway
 
 COMPLETE = "history_complete"

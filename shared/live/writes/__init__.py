@@ -3,14 +3,17 @@
 Writes that change both a delivery and connections lock the delivery first.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.engines import Engine
 from shared.entities import Lease
 from shared.live.entities import Connection, Delivered, Progress, Replaying
 from shared.live.statements import LiveStatements
 from shared.writes import Change
+
+if TYPE_CHECKING:
+    from peewee import Database
 
 
 class LiveWrites(Protocol):
@@ -55,14 +58,19 @@ class LiveWrites(Protocol):
         """
 
 
-def live_writes_of(engine: Engine) -> tuple[LiveStatements, LiveWrites]:
-    """The statements and writes for an engine."""
-    if engine.kind == "sqlite":
+def live_classes_for(kind: str) -> tuple[Callable[["Database"], LiveStatements], Callable[[Any], LiveWrites]]:
+    """Import the classes of an engine's statements and writes, by its kind."""
+    if kind == "sqlite":
         from shared.live.writes.sqlite import SqliteLiveStatements, SqliteLiveWrites
 
-        statements = SqliteLiveStatements(engine.dialect)
-        return statements, SqliteLiveWrites(statements)
+        return SqliteLiveStatements, SqliteLiveWrites
     from shared.live.writes.postgresql import PostgresqlLiveStatements, PostgresqlLiveWrites
 
-    postgresql_statements = PostgresqlLiveStatements(engine.dialect)
-    return postgresql_statements, PostgresqlLiveWrites(postgresql_statements)
+    return PostgresqlLiveStatements, PostgresqlLiveWrites
+
+
+def live_writes_of(engine: Engine) -> tuple[LiveStatements, LiveWrites]:
+    """The statements and writes for an engine."""
+    statements_class, writes_class = live_classes_for(engine.kind)
+    statements = statements_class(engine.dialect)
+    return statements, writes_class(statements)
