@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from emulator.manifest.account import api_host
 from emulator.manifest.model import Function, Manifest
 from emulator.manifest.yaml.limits import MAX_BYTES
 
@@ -108,6 +109,20 @@ def endpoints(url: str, given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in given}
 
 
+def addressed(function: Function, region: str, url: str) -> dict[str, str]:
+    """The manifest's variables. Where they have AWS's address of the project's WebSocket API, the emulator's is put."""
+    host = api_host(region)
+    if not url or not any(host in value for value in function.environment.values()):
+        return dict(function.environment)
+    here = {f"https://{host}": url, f"wss://{host}": f"ws{url.removeprefix('http')}"}
+    found = dict(function.environment)
+    for name, value in found.items():
+        for address, local_address in here.items():
+            value = value.replace(address, local_address)
+        found[name] = value
+    return found
+
+
 def complete(function: Function, manifest: Manifest, extra: Mapping[str, str], url: str = "") -> dict[str, str]:
     """Everything that a process of this function sees.
 
@@ -117,7 +132,7 @@ def complete(function: Function, manifest: Manifest, extra: Mapping[str, str], u
     # PYTHONUTF8: en_US.UTF-8 need not be installed here, as it is on Lambda.
     fixed = {"PYTHONUTF8": "1"}
     own = {**of_lambda(function, manifest), **local(extra), **endpoints(url, {**function.environment, **extra})}
-    found = {**host, **fixed, **own, **function.environment, **extra}
+    found = {**host, **fixed, **own, **addressed(function, manifest.region, url), **extra}
     if paths := import_path(function, manifest, found.get("PYTHONPATH", "")):
         found["PYTHONPATH"] = os.pathsep.join(paths)
     return found

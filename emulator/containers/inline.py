@@ -116,7 +116,7 @@ class InlineContainers:
                 os.environ[name] = value
         wanted = {**environment.region(self._manifest), **environment.local(os.environ)}
         for function in self._manifest.functions.values():
-            wanted |= function.environment
+            wanted |= environment.addressed(function, self._manifest.region, self._url)
         wanted |= self._extra
         wanted |= environment.endpoints(self._url, {**os.environ, **wanted})
         self._replaced = {name: os.environ.get(name) for name in wanted}

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from emulator.gateway import media_types, payload_v2_event
 from emulator.gateway.request import Request, body_text
-from emulator.manifest.account import ACCOUNT_ID
+from emulator.manifest.account import ACCOUNT_ID, API_ID
 from emulator.manifest.model import Route
 
 Values = dict[str, list[str]]
@@ -116,7 +116,7 @@ def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
     name = domain(request.header(b"host") or "localhost")
     return {
         "accountId": ACCOUNT_ID,
-        "apiId": payload_v2_event.API_ID,
+        "apiId": API_ID,
         "domainName": name,
         "domainPrefix": name.partition(".")[0],
         "extendedRequestId": request.id,

@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from emulator.gateway.request import Request, body_text
-from emulator.manifest.account import ACCOUNT_ID
+from emulator.manifest.account import ACCOUNT_ID, API_ID
 from emulator.manifest.model import Route
 
 STAGE = "$default"
-API_ID = "local"
 
 
 def http_api(request: Request, route: Route, parameters: dict[str, str]) -> dict[str, Any]:

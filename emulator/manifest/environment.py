@@ -63,7 +63,7 @@ def check_size(section: Section, variables: Mapping[str, str]) -> None:
 
 def _text(section: Section, name: str, value: Any, region: str) -> str | None:
     if isinstance(value, dict):
-        known = _known(value, account.pseudo_parameters(region))
+        known = known_text(value, region)
         return _placeholder(section, name, value) if known is None else known
     if isinstance(value, list):
         raise section.error("an environment variable cannot be a list", name)
@@ -74,10 +74,11 @@ def _text(section: Section, name: str, value: Any, region: str) -> str | None:
     return scalars.spelled(value)
 
 
-def _known(value: dict[str, Any], parameters: Mapping[str, str]) -> str | None:
-    """What `Ref` or `Fn::Sub` gives when it names only these parameters, else None."""
+def known_text(value: dict[str, Any], region: str) -> str | None:
+    """What `Ref` or `Fn::Sub` gives when it names only what is known here, else None."""
     if len(value) != 1:
         return None
+    parameters = account.references(region)
     if isinstance(target := value.get("Ref"), str):
         return parameters.get(target)
     template = value.get("Fn::Sub")

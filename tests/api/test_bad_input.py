@@ -13,6 +13,7 @@ from tests.conftest import (
     Answer,
     Classroom,
     call,
+    counted,
     event,
     golden,
     invoke,
@@ -34,7 +35,7 @@ def send(room: Classroom, name: str, body: object) -> Answer:
 
 def unchanged(room: Classroom) -> bool:
     """Whether there is nothing but this one session, without messages."""
-    return (call("list", query={"status": "all"}).body["sessions"], room.history()) == ([room.session], [])
+    return (call("list", query={"status": "all"}).body["sessions"], room.history()) == ([counted(room.session)], [])
 
 
 def valid(name: str) -> str:

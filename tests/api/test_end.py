@@ -3,7 +3,7 @@
 import pytest
 
 from shared import environment
-from tests.conftest import NOBODYS_ID, Classroom, Json, call, open_classroom
+from tests.conftest import NOBODYS_ID, Classroom, Json, call, counted, open_classroom
 
 STUDENT = {"user_id": "ann", "role": "student"}
 
@@ -99,4 +99,4 @@ def test_an_ended_session_leaves_the_active_ones(classroom: Classroom) -> None:
 
 def test_an_ended_session_joins_the_ended_ones(classroom: Classroom) -> None:
     ended = classroom.ask("end").body["session"]
-    assert call("list", query={"status": "ended"}).body["sessions"] == [ended]
+    assert call("list", query={"status": "ended"}).body["sessions"] == [counted(ended)]

@@ -6,24 +6,24 @@ from tests.conftest import NOBODYS_ID, Classroom, call, open_classroom
 
 def test_an_active_session_is_what_create_answered(classroom: Classroom) -> None:
     answer = classroom.ask("get")
-    assert (answer.status, answer.body) == (200, {"session": classroom.session})
+    assert (answer.status, answer.body) == (200, {"session": classroom.session, "connection_count": 0})
 
 
 def test_an_ended_session_is_what_end_answered(classroom: Classroom) -> None:
     ended = classroom.ask("end").body["session"]
     answer = classroom.ask("get")
-    assert (answer.status, answer.body) == (200, {"session": ended})
+    assert (answer.status, answer.body) == (200, {"session": ended, "connection_count": 0})
 
 
 def test_a_session_is_found_after_a_cold_start(classroom: Classroom) -> None:
     environment.reset()
-    assert classroom.ask("get").body == {"session": classroom.session}
+    assert classroom.ask("get").body == {"session": classroom.session, "connection_count": 0}
 
 
 def test_an_ended_session_is_found_after_a_cold_start(classroom: Classroom) -> None:
     ended = classroom.ask("end").body["session"]
     environment.reset()
-    assert classroom.ask("get").body == {"session": ended}
+    assert classroom.ask("get").body == {"session": ended, "connection_count": 0}
 
 
 def test_each_id_finds_its_own_session() -> None:

@@ -10,6 +10,7 @@ from tests.conftest import (
     Freeze,
     at_once,
     call,
+    counted,
     message_body,
     open_classroom,
     session_body,
@@ -207,7 +208,7 @@ def test_keys_at_once_do_not_mix() -> None:
 
 def test_a_failed_call_leaves_no_session_behind(classroom: Classroom) -> None:
     create("key", student_ids=[])
-    assert call("list").body["sessions"] == [classroom.session]
+    assert call("list").body["sessions"] == [counted(classroom.session)]
 
 
 def test_a_message_to_an_ended_session_is_refused_under_a_key(classroom: Classroom) -> None:

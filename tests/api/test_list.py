@@ -4,7 +4,18 @@ import pytest
 
 from shared import environment, paging
 from shared.engines.sqlite.engine import SqliteEngine
-from tests.conftest import NOBODYS_ID, RESPONSE_LIMIT, Classroom, Freeze, Json, call, crawl, open_classroom, pages
+from tests.conftest import (
+    NOBODYS_ID,
+    RESPONSE_LIMIT,
+    Classroom,
+    Freeze,
+    Json,
+    call,
+    counted,
+    crawl,
+    open_classroom,
+    pages,
+)
 
 START_TIME = "2026-11-22T07:24:11.000000Z"
 
@@ -26,7 +37,7 @@ def test_an_empty_database_lists_nothing() -> None:
 
 
 def test_a_session_is_listed_as_create_answered(classroom: Classroom) -> None:
-    assert call("list").body == {"sessions": [classroom.session], "total_count": 1, "next_cursor": None}
+    assert call("list").body == {"sessions": [counted(classroom.session)], "total_count": 1, "next_cursor": None}
 
 
 def test_sessions_are_listed_after_a_cold_start(classroom: Classroom) -> None:

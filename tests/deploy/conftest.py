@@ -126,6 +126,12 @@ def of_type(resources: Resources, kind: str) -> Resources:
     return {name: entry["Properties"] for name, entry in resources.items() if entry["Type"] == kind}
 
 
+def of_http_api(resources: Resources, kind: str) -> Resources:
+    """The same, of the HTTP API alone: not those of the WebSocket API."""
+    found = of_type(resources, kind).items()
+    return {name: entry for name, entry in found if entry.get("ApiId", {"Ref": name}) == {"Ref": "HttpApi"}}
+
+
 @pytest.fixture(scope="package")
 def package() -> Iterator[Package]:
     """The package of the project as it is; nobody else packages here meanwhile."""

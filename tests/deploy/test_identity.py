@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from tests.deploy.conftest import NO_ACCOUNT, NOT_PASSED, Package, Resources, of_type
+from tests.deploy.conftest import NO_ACCOUNT, NOT_PASSED, Package, Resources, of_http_api, of_type
 from tests.deploy.test_template import ALLOWED_WARNINGS
 from tests.emulator.harness import running
 from tests.emulator.test_identity import VerifiedService, lesson
@@ -23,6 +23,9 @@ pytestmark = pytest.mark.timeout(1200)  # the first test installs the packager
 
 OPEN = {"GET /health"}
 """Routes that strangers may call; they learn the status alone."""
+
+AFTER_HANDSHAKE = {"$default", "$disconnect"}
+"""Routes of a WebSocket API that only an open connection reaches; AWS has authorizers for the handshake alone."""
 
 ORIGIN = "https://classroom.example"
 MODES = {
@@ -76,14 +79,15 @@ def test_no_route_is_open_but_health(deployment: Deployment) -> None:
     for route in deployment.of_type("AWS::ApiGatewayV2::Route").values():
         closed = route.get("AuthorizerId", {}).get("Ref") in authorizers
         found[route["RouteKey"]] = route.get("AuthorizationType", "NONE") if closed else "NONE"
-    assert {key for key, kind in found.items() if kind == "NONE"} == OPEN
-    assert {kind for key, kind in found.items() if key not in OPEN} == {kinds[deployment.mode]}
+    assert {key for key, kind in found.items() if kind == "NONE"} == OPEN | AFTER_HANDSHAKE
+    assert found.pop("$connect") == "CUSTOM"
+    assert {kind for kind in found.values() if kind != "NONE"} == {kinds[deployment.mode]}
 
 
 def test_functions_can_be_reached_by_the_gateway_alone(deployment: Deployment) -> None:
     assert deployment.of_type("AWS::Lambda::Url") == {}
     principals = {entry["Principal"] for entry in deployment.of_type("AWS::Lambda::Permission").values()}
-    assert principals == {"apigateway.amazonaws.com"}
+    assert principals == {"apigateway.amazonaws.com", "events.amazonaws.com"}
 
 
 def test_every_function_verifies_its_callers_too(deployment: Deployment) -> None:
@@ -98,18 +102,18 @@ def test_only_authorize_sees_the_secrets(deployment: Deployment) -> None:
 
 
 def test_only_named_origins_may_call(deployment: Deployment) -> None:
-    (api,) = deployment.of_type("AWS::ApiGatewayV2::Api").values()
+    (api,) = of_http_api(deployment.resources, "AWS::ApiGatewayV2::Api").values()
     assert api["CorsConfiguration"]["AllowOrigins"] == [ORIGIN]
     assert "Authorization" in api["CorsConfiguration"]["AllowHeaders"]
 
 
 def test_no_answer_of_the_authorizer_is_kept(deployment: Deployment) -> None:
-    (authorizer,) = deployment.of_type("AWS::ApiGatewayV2::Authorizer").values()
-    assert authorizer.get("AuthorizerResultTtlInSeconds", 0) == 0
+    authorizers = deployment.of_type("AWS::ApiGatewayV2::Authorizer").values()
+    assert {authorizer.get("AuthorizerResultTtlInSeconds", 0) for authorizer in authorizers} == {0}
 
 
 def test_without_identity_every_route_is_open(resources: Resources) -> None:
-    routes = of_type(resources, "AWS::ApiGatewayV2::Route").values()
+    routes = of_http_api(resources, "AWS::ApiGatewayV2::Route").values()
     functions = of_type(resources, "AWS::Lambda::Function").values()
     assert {route.get("AuthorizationType", "NONE") for route in routes} == {"NONE"}
     assert {entry["Environment"]["Variables"]["SWITCHBOARD_IDENTITY"] for entry in functions} == {"trust"}

@@ -235,6 +235,7 @@ def test_events_that_nothing_sends_are_noted(tmp_path: Path) -> None:
             "arn:aws:s3:::b-123456789012.amazonaws.com/${Kept}",
         ),
         ("!Sub 'https://${Api}.${AWS::Region}'", "<Fn::Sub:https://${Api}.${AWS::Region}>"),
+        ("!Sub 'https://${WebsocketsApi}.execute-api.${AWS::Region}'", "https://local.execute-api.us-east-1"),
         ("!Sub '${AWS::StackName}'", "<Fn::Sub:${AWS::StackName}>"),
     ],
 )

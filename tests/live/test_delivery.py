@@ -1,6 +1,5 @@
 """What connected people receive: history, `history_complete`, then every message of their share, in order."""
 
-
 from tests.conftest import Classroom
 from tests.live.platform import Gateway
 

@@ -9,10 +9,10 @@ import base64
 from typing import Any
 
 from emulator.gateway.payload_v1_event import Values, header_values, last, query_values
-from emulator.gateway.payload_v2_event import API_ID, time_text
+from emulator.gateway.payload_v2_event import time_text
 from emulator.gateway.request import Request
 from emulator.gateway.websocket.connection import Connection
-from emulator.manifest.account import arn
+from emulator.manifest.account import API_ID, arn
 from emulator.manifest.events.websocket_model import CONNECT, DISCONNECT
 from emulator.service import ids
 
