@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulator.containers import environment
+from emulator.manifest.loader import load
 from tests.emulator.harness import Emulator, eventually
 from tests.emulator.websockets_client import client, closing, id_of, management, printed
 
@@ -122,3 +125,13 @@ def test_another_method_is_forbidden(framework: Emulator) -> None:
 def test_no_other_origin_may_use_the_api(framework: Emulator, header: tuple[str, str]) -> None:
     answer = framework.request("POST", "/dev/@connections/L0SM9cOFvHcCIhw%3D", b"{}", [header])
     assert (answer.status, answer.header("x-amzn-errortype")) == (403, "AccessDeniedException")
+
+
+def test_the_apis_address_in_a_template_is_the_emulators_own(tmp_path: Path) -> None:
+    host = "${WebsocketsApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+    variables = f"{{API: !Sub 'https://{host}/dev', SOCKET: !Sub 'wss://{host}/dev'}}"
+    manifest = tmp_path / "serverless.yml"
+    manifest.write_text(f"service: s\nprovider: {{environment: {variables}}}\nfunctions: {{one: {{handler: a.b}}}}\n")
+    loaded = load(manifest, {})
+    found = environment.complete(loaded.functions["one"], loaded, {}, "http://127.0.0.1:9")
+    assert (found["API"], found["SOCKET"]) == ("http://127.0.0.1:9/dev", "ws://127.0.0.1:9/dev")
