@@ -69,7 +69,7 @@ class Gateway:
 
     # --- what clients and the gateway do
 
-    def handshake(self, room: str, user_id: str, role: str | None = None, **changes: Any) -> tuple[str, Answer]:
+    def handshake(self, room: str, user_id: str, role: str | None = None, /, **changes: Any) -> tuple[str, Answer]:
         """A handshake, as `authorize` and `connect` answer it; the connection is open when it is accepted."""
         query = {"user_id": user_id, "role": role or ("instructor" if "_" in user_id else "student")}
         return self.shake({**query, "session_id": room, **changes})
@@ -80,6 +80,7 @@ class Gateway:
         """A handshake with this query; a list is a parameter that comes several times."""
         connection_id = f"L{next(self._numbers):08}="
         sent = self._event("connect", connection_id)
+        del sent["queryStringParameters"], sent["multiValueQueryStringParameters"]
         values = {name: value if isinstance(value, list) else [value] for name, value in query.items()}
         if values:
             sent["queryStringParameters"] = {name: value[-1] for name, value in values.items()}
@@ -118,12 +119,23 @@ class Gateway:
 
     def run(self) -> None:
         """Run every invocation that was started, and what these start."""
-        while self.started:
-            self.run_one()
+        while (next_one := self._next()) is not None:
+            self._run(*next_one)
 
-    def run_one(self) -> None:
-        """Run the first invocation that was started."""
-        function, event = self.started.popleft()
+    def _next(self) -> tuple[str, Json] | None:
+        with self._lock:
+            return self.started.popleft() if self.started else None
+
+    def run_only(self, wanted: str) -> None:
+        """Run the invocations of one function; the others stay in the queue."""
+        queued, self.started = self.started, deque()
+        for function, event in queued:
+            if function == wanted:
+                self._run(function, event)
+            else:
+                self.started.append((function, event))
+
+    def _run(self, function: str, event: Json) -> None:
         importlib.import_module(f"functions.{function}").handler(event, Context())
 
     def sweep(self) -> None:
