@@ -2,6 +2,8 @@
 
 Session heads are last. Without its head a session takes no writes on PostgreSQL. So a service that uses the target too
 early cannot store a message in a history that is only partly copied.
+
+Not copied: message rates, connections and deliveries. They are of the moment, and of the service that runs.
 """
 
 from typing import NamedTuple
