@@ -305,8 +305,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "postgres" in asked:
         metafunc.parametrize("storage", [POSTGRESQL], indirect=True)
     elif "database" not in asked and (
-        folder in ("api", "admin") or "empty" in asked or (folder == "unit" and "settings" in asked)
-        folder in ("api", "live") or "empty" in asked or (folder == "unit" and "settings" in asked)
+        folder in ("api", "admin", "live") or "empty" in asked or (folder == "unit" and "settings" in asked)
     ):
         metafunc.parametrize("storage", KINDS, indirect=True)
 
