@@ -109,7 +109,7 @@ def test_every_handler_is_in_the_zip(resources: Resources, unzipped: Path, pytho
     handlers = [entry["Handler"] for entry in of_type(resources, "AWS::Lambda::Function").values()]
     lines = [f"from {module} import {name}" for module, _, name in (text.rpartition(".") for text in handlers)]
     subprocess.run([python, "-c", "\n".join(lines)], cwd=unzipped, check=True)
-    assert len(lines) == 15
+    assert len(lines) == 16
 
 
 def test_the_zip_serves_under_the_runtime_client(
