@@ -23,6 +23,7 @@ from emulator.manifest.model import Manifest
 from emulator.server.access import is_loopback
 from emulator.server.app import Application
 from emulator.server.http_server import PortTakenError, Server, listen
+from emulator.server.management import PREFIX
 from emulator.server.pages import PageError
 from emulator.server.recording import Recorder
 from emulator.server.snapshot_routes import SnapshotRoutes
@@ -110,7 +111,7 @@ def serve_until_stopped(
         application = Application(project, gateway, sockets, (host, *allow_hosts), routes, page_files)
     except PageError as error:
         options.refuse(f"--page {error}")
-    pages = [f"{own_address}{page.path}" for page in application.pages]
+    pages = [f"{own_address}{path}" for path in (f"{PREFIX}/", *(page.path for page in application.pages))]
     text = console.banner(manifest, own_address, runtime.value, urls, issuer, pages)
     recorder = None if recording is None else _recorder(project.requests, recording)
 

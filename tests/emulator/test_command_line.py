@@ -37,6 +37,7 @@ def test_help_tells_every_option() -> None:
 def test_the_banner_lists_the_routes(emulator: Emulator) -> None:
     output = emulator.output()
     assert f"conformance (dev) at http://127.0.0.1:{emulator.port} " in output
+    assert f"  page  http://127.0.0.1:{emulator.port}/_emulator/\n" in output
     assert "POST  /echo/{id}/parts/{part}  echo" in output
 
 
