@@ -39,11 +39,15 @@ class DeliveryEvent(msgspec.Struct):
 
 
 class ReplayEvent(msgspec.Struct):
-    """The event of `replay`; the token is of a lease that is handed over."""
+    """The event of `replay`; the token is of a lease that is handed over.
+
+    `user_id` comes from a handshake: then the user's replaced connections are closed too.
+    """
 
     session_id: str
     connection_id: str
     token: str = ""
+    user_id: str | None = None
 
 
 class LiveClassroom:
@@ -72,7 +76,7 @@ class LiveClassroom:
         When the replay cannot be started, the connection is refused: `LiveUnavailableError`.
         """
         connection, token = self._connections.connect(connection_id, session_id, user_id, role)
-        event = ReplayEvent(connection.session_id, connection_id, token)
+        event = ReplayEvent(connection.session_id, connection_id, token, user_id)
         try:
             self._platform.functions.start(self._platform.replay, msgspec.to_builtins(event))
         except PlatformError as error:
@@ -119,6 +123,8 @@ class LiveClassroom:
         Raises `InvalidRequestError`, the `DatabaseError` family.
         """
         wanted = _typed(event, ReplayEvent)
+        if wanted.user_id is not None:
+            self._replay.close_replaced_of(wanted.session_id, wanted.user_id)
         self._replay.replay(wanted.session_id, wanted.connection_id, wanted.token, time_left)
 
     def close(self) -> None:

@@ -60,13 +60,16 @@ class Replay:
         if taken is None:
             return
         run = _Run(self._database, self._history, self._posting, *taken)
-        for replaced in self._database.replaced(session_id, run.connection.user_id):
-            self.close_replaced(session_id, replaced)
         try:
             if not run.run(time_left):
                 self._hand_over(session_id, connection_id, run.token)
         except LeaseLostError:
             log.info("connection %s was replaced, closed or taken over", connection_id)
+
+    def close_replaced_of(self, session_id: str, user_id: str) -> None:
+        """Close the replaced connections of a user, also when the newer connection is gone again already."""
+        for replaced in self._database.replaced(session_id, user_id):
+            self.close_replaced(session_id, replaced)
 
     def close_replaced(self, session_id: str, connection_id: str) -> None:
         """Tell a connection that it was replaced, close it and remove it."""
@@ -111,7 +114,10 @@ class _Run:
         return True
 
     def _send_page(self) -> bool:
-        """Send a page of the history; whether there is another one. A history that cannot be read is left out."""
+        """Send a page of the history; whether there is another one. A history that cannot be read is left out.
+
+        After `history_complete` a connection gets only what it would get live: no message of its own user comes back.
+        """
         connection = self.connection
         student = connection.user_id if connection.role == STUDENT else None
         try:
@@ -123,7 +129,8 @@ class _Run:
             self._finish_history(frames.history_unavailable())
             return False
         for message in page.messages:
-            self._send(frames.message_frame(message))
+            if not self._complete or frames.is_for(message, connection.user_id, connection.role):
+                self._send(frames.message_frame(message))
         self._position = page.last
         return page.more
 
