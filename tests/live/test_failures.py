@@ -13,6 +13,7 @@ from shared.live.ports import GoneError, OutcomeUnknownError, PlatformError, Una
 from tests.conftest import Classroom, Freeze, Json, call
 from tests.live.platform import DELIVER, Gateway, Killed
 from tests.live.test_delivery import COMPLETE, ENDED, broadcast
+from tests.storage import Storage
 
 LEASE = 16  # seconds; a lease has expired then
 
@@ -153,6 +154,20 @@ def test_a_connection_that_stays_throttled_gets_a_replay_and_holds_nobody_up(
     classroom.say("three")
     gateway.run()
     assert (gateway.texts(ann)[-1], gateway.texts(bob)[-1]) == ("three", "three")
+
+
+def test_a_connection_that_is_behind_misses_nothing_when_the_server_knows_how_small_its_tables_are(
+    gateway: Gateway, classroom: Classroom, postgres: Storage
+) -> None:
+    """With these statistics PostgreSQL runs the parts of a statement in another order."""
+    ann, _bob = gateway.join(classroom, "ann"), gateway.join(classroom, "bob")
+    postgres.run("ANALYZE connections")
+    postgres.run("ANALYZE session_heads")
+    throttled = throttle(3)  # as often as a delivery tries
+    gateway.fault = lambda connection_id, frame: throttled(connection_id, frame) if connection_id == ann else None
+    classroom.say("hello")
+    gateway.run()
+    assert gateway.texts(ann) == [COMPLETE, "hello"]
 
 
 def test_a_post_without_an_answer_is_not_repeated_and_the_connection_is_closed(

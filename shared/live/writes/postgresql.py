@@ -84,6 +84,8 @@ WHERE session_id = %(session_id)s AND delivery_token = %(token)s
 
 _MORE = "connected > counted.number AND (sequence > %(delivered)s OR (status = 'ended' AND NOT %(closed)s))"
 
+# The last part reads `head` too: so the head is locked before it is changed. `behind` alone might come after that, and
+# then a row that the statement itself has changed cannot be locked any more.
 _SETTLE = f"""
 WITH head AS (
   SELECT session_id FROM session_heads WHERE session_id = %(session_id)s AND delivery_token = %(token)s FOR UPDATE
@@ -100,7 +102,7 @@ UPDATE session_heads SET connected = connected - counted.number,
   delivered = greatest(delivered, %(delivered)s),
   delivery_token = CASE WHEN {_MORE} THEN delivery_token END,
   delivering_until = CASE WHEN {_MORE} THEN %(until)s::timestamptz END
-FROM counted WHERE session_id = %(session_id)s AND delivery_token = %(token)s
+FROM head, counted WHERE session_heads.session_id = head.session_id
 RETURNING delivering_until IS NOT NULL
 """
 
