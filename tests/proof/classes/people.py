@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from tests.emulator.harness import Emulator
 from tests.proof.classes import emulator as emulators
 from tests.proof.classes.checker import FINISHED_WITHIN
 from tests.proof.classes.seen import Connection, Death, Departure, End, Message, Seen, frame_of
+from tests.proof.record import OK
 from tests.storage import Storage
 
-STUDENTS = ("ann", "bob", "cleo", "dan", "eve", "fay", "gil", "hal")
+STUDENTS = tuple(f"student{number}" for number in range(1, 19))
 INSTRUCTORS = ("noether", "abel")
 _BY_STUDENTS = ("instructor_inbox", "request_response", "analytics")
 _BY_INSTRUCTORS = ("inbox_response", "request", "instructor_broadcast", "instructor_broadcast")
@@ -33,6 +34,9 @@ _SWEEP_EVERY = 16.0  # seconds: a lease has expired then
 
 Json = dict[str, Any]
 
+Store = Callable[[Json], str]
+"""Stores a message of `tests.proof.handlers.ASK` in this process, and returns the outcome."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -41,6 +45,9 @@ class Shape:
     seed: str
     seconds: float
     classes: int = 2  # at the same time
+    students: int = 4  # of each class, beside two instructors: all of them send
+    clients: int = 6  # of each class: these connect too
+    messages: int | None = None  # of each sender, before the class ends; None: its life has a length
     life: tuple[float, float] = (4.0, 8.0)  # from the creation of a session to its end
     pause: tuple[float, float] = (0.1, 0.5)  # between two messages of one sender
     stay: tuple[float, float] = (0.3, 4.0)  # of a client, before it leaves
@@ -51,11 +58,13 @@ class Shape:
 class Round:
     """The people of one round."""
 
-    def __init__(self, shape: Shape, emulator: Emulator, storage: Storage) -> None:
+    def __init__(self, shape: Shape, emulator: Emulator, storage: Storage, store: Store | None = None) -> None:
+        """With `store` every second message is stored here, in another process than the emulator's."""
         self.seen = Seen()
         self._shape = shape
         self._emulator = emulator
         self._storage = storage
+        self._store_here = store
         self._random = random.Random(shape.seed)
         self._tokens = (f"m{number}" for number in itertools.count())
         self._http = emulators.http_client(emulator)
@@ -86,14 +95,18 @@ class Round:
             await self._class()
 
     async def _class(self) -> None:
-        students = self._random.sample(STUDENTS, 4)
+        students = self._random.sample(STUDENTS, self._shape.students)
         body = {"name": "class", "instructor_id": INSTRUCTORS[0], "student_ids": students}
         created = await self._call("POST", "/api/sessions", body, (201,))
         room = _Room(created["session"]["id"], tuple(students), asyncio.Event())
         people = [*((user, "student") for user in students), *((user, "instructor") for user in INSTRUCTORS)]
-        clients = [asyncio.create_task(self._client(room, *person)) for person in people]
+        connecting = people[-self._shape.clients :]
+        clients = [asyncio.create_task(self._client(room, *person)) for person in connecting]
         senders = [asyncio.create_task(self._sender(room, *person)) for person in people]
-        await asyncio.sleep(self._random.uniform(*self._shape.life))
+        if self._shape.messages is None:
+            await asyncio.sleep(self._random.uniform(*self._shape.life))
+        else:
+            await asyncio.gather(*senders)
         await self._end(room)
         await asyncio.gather(*senders)
         await self._finish(clients)
@@ -121,16 +134,22 @@ class Round:
     # --- who sends over HTTP
 
     async def _sender(self, room: "_Room", user: str, role: str) -> None:
-        while True:
-            await asyncio.sleep(self._random.uniform(*self._shape.pause))
-            message = self._message(room, role)
-            body = message | {"from_user": user, "role": role}
-            token = message["content"]["token"]
-            status = await self._store(room, body, token)
-            if status == 201:
-                self.seen.stored[token] = time.monotonic()
-            elif status in (409, 410):
+        for number in itertools.count():
+            if number == self._shape.messages:
                 return
+            await asyncio.sleep(self._random.uniform(*self._shape.pause))
+            body = self._message(room, role) | {"from_user": user, "role": role}
+            token = body["content"]["token"]
+            if self._store_here is not None and number % 2:
+                arguments = {"to_user": None, **body, "session_id": room.id, "token": token, "key": None}
+                stored = await asyncio.to_thread(self._store_here, arguments) == OK
+            else:
+                status = await self._store(room, body, token)
+                if status in (409, 410):
+                    return
+                stored = status == 201
+            if stored:
+                self.seen.stored[token] = time.monotonic()
 
     async def _store(self, room: "_Room", body: Json, token: str) -> int:
         """Store a message, once more with the same key when it is unknown whether it was stored."""
