@@ -30,7 +30,7 @@ help:  ## List the commands
 
 run: $(VENV)/run.stamp  ## Start the emulator (PORT=8080 HOST=127.0.0.1 STAGE=dev; IDENTITY=1 verifies callers)
 	@exec "$(BIN)/python" -m emulator --host $(HOST) --port $(PORT) --stage $(STAGE) --pass-env 'SWITCHBOARD_*' \
-	  $(IDENTITY_OPTIONS)
+	  --page examples/classroom.html $(IDENTITY_OPTIONS)
 
 # Each file of tests runs in one process, for its servers. In the order of their folders the slow files come early.
 TESTS = "$(BIN)/python" -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder

@@ -71,13 +71,13 @@ def start(folder: Path, runtime: str, *options: str, **environ: str) -> Emulator
 
 
 @contextmanager
-def running_with_identity(folder: Path, runtime: str = "workers") -> Iterator[Emulator]:
+def running_with_identity(folder: Path, runtime: str = "workers", *further: str) -> Iterator[Emulator]:
     """What `make run IDENTITY=1` starts, for the length of a with block."""
     port = free_port()
     issuer = f"http://127.0.0.1:{port}/_emulator/idp"
     parameters = ("identity=issuer", f"issuer={issuer}", "audience=emulator", "origin=https://classroom.example")
     options = [option for one in parameters for option in ("--param", one)]
-    emulator = start(folder, runtime, "--identity", "--port", str(port), *options)
+    emulator = start(folder, runtime, "--identity", "--port", str(port), *options, *further)
     try:
         yield emulator
     finally:
