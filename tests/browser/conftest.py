@@ -1,30 +1,14 @@
 """A real browser without a window: a test's `page`, which fails it when a script fails or another host is asked."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
-"""Playwright can drive each of them. The tests download none."""
+from tests.browser.launching import installed, launched
 
-_ON_MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-_QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-)
 _LOCAL = ("127.0.0.1", "localhost")
-
-
-def installed() -> str | None:
-    """The path of a browser on this machine."""
-    found = (shutil.which(program) for program in (*PROGRAMS, _ON_MACOS))
-    return next((path for path in found if path), None)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +17,8 @@ def browser() -> Iterator[Browser]:
     program = installed()
     if program is None:
         pytest.skip("no browser is installed: on Debian, apt-get install chromium")
-    with sync_playwright() as playwright:
-        # Without a sandbox, which root and most containers cannot have: the pages are the project's own.
-        browser = playwright.chromium.launch(executable_path=program, args=[*_QUIET, "--no-sandbox"])
+    with launched(program) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,24 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.emulator.harness import ROOT, Emulator
+from tests.browser.classroom import PAGE, address, connect, create, frames, person, say, state
+from tests.emulator.harness import Emulator
 from tests.emulator.test_identity import running_with_identity, start
-
-CLASSROOM = ("--page", str(ROOT / "examples" / "classroom.html"))
-expect.set_options(timeout=60_000)  # milliseconds, for a slow machine
-
-
-def address(emulator: Emulator) -> str:
-    """The page of an emulator."""
-    return f"http://127.0.0.1:{emulator.port}/_emulator/classroom"
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """The service in an emulator that serves the page."""
-    emulator = start(tmp_path_factory.mktemp("classroom"), "workers", *CLASSROOM)
+    emulator = start(tmp_path_factory.mktemp("classroom"), "workers", *PAGE)
     yield emulator
     emulator.stop()
 
@@ -36,43 +29,6 @@ def opened(page: Page, service: Emulator) -> Page:
     """The page, as somebody opens it first."""
     page.goto(address(service))
     return page
-
-
-def person(page: Page, name: str) -> Locator:
-    """The Teacher or the Student."""
-    return page.get_by_role("region", name=name, exact=True)
-
-
-def frames(person: Locator) -> Locator:
-    """The frames that somebody sees."""
-    return person.get_by_role("log").locator("li")
-
-
-def state(person: Locator) -> Locator:
-    """Whether somebody is connected."""
-    return person.get_by_role("status")
-
-
-def create(page: Page) -> str:
-    """Create a session; its id."""
-    page.get_by_role("button", name="Create session").click()
-    field = page.get_by_label("Session id")
-    expect(field).to_have_value(re.compile("[0-9a-f-]{36}"))
-    return field.input_value()
-
-
-def connect(*people: Locator) -> None:
-    """Connect each, and wait until they are."""
-    for one in people:
-        one.get_by_role("button", name="Connect", exact=True).click()
-        expect(state(one)).to_have_text("connected")
-
-
-def say(person: Locator, kind: str, text: str) -> None:
-    """Send a message of this type."""
-    person.get_by_label("Message").select_option(kind)
-    person.get_by_label("Text, or a JSON object").fill(text)
-    person.get_by_role("button", name="Send", exact=True).click()
 
 
 def test_a_class_from_its_beginning_to_its_end(opened: Page) -> None:
@@ -85,9 +41,9 @@ def test_a_class_from_its_beginning_to_its_end(opened: Page) -> None:
     say(teacher, "request", "What is 1/2 + 1/4?")
     expect(frames(student).filter(has_text="ms_noether → ann")).to_contain_text('"text": "What is 1/2 + 1/4?"')
     say(student, "request_response", '{"text": "3/4", "sure": true}')
-    expect(frames(teacher).filter(has_text="ann → all")).to_contain_text('"sure": true')
+    expect(frames(teacher).filter(has_text="ann → the instructors")).to_contain_text('"sure": true')
     say(teacher, "instructor_broadcast", "Well done")
-    expect(frames(student).last).to_contain_text("Well done")
+    expect(frames(student).last).to_contain_text("ms_noether → all students")
     opened.get_by_role("button", name="End session").click()
     for one in (teacher, student):
         expect(state(one)).to_have_text("Session ended by instructor")
@@ -112,7 +68,7 @@ def test_a_refused_frame_is_an_error_beside_it(opened: Page) -> None:
     student = person(opened, "Student")
     connect(student)
     student.get_by_text("Send a frame of your own").click()
-    student.get_by_label("Frame").fill("no JSON")
+    student.get_by_label("Frame", exact=True).fill("no JSON")
     student.get_by_role("button", name="Send frame").click()
     expect(student.get_by_role("alert")).to_contain_text("Message could not be delivered")
     expect(frames(student).filter(has_text="message_error")).to_have_class("fault")
@@ -132,7 +88,7 @@ def test_the_same_user_elsewhere_replaces_a_connection(
 
 
 def test_a_class_with_verified_callers(page: Page, tmp_path: Path) -> None:
-    with running_with_identity(tmp_path, "workers", *CLASSROOM) as emulator:
+    with running_with_identity(tmp_path, "workers", *PAGE) as emulator:
         page.goto(address(emulator))
         teacher, student = person(page, "Teacher"), person(page, "Student")
         page.get_by_role("button", name="Create session").click()
@@ -357,7 +313,8 @@ def test_every_text_can_be_read_in_light_and_dark(
     assert dark == (scheme == "dark")
 
 
-def test_the_page_opens_from_a_link_of_another_site(opened: Page, service: Emulator) -> None:
-    opened.set_content(f'<a href="{address(service)}">open</a>')
-    opened.get_by_text("open").click()
-    expect(opened.get_by_role("heading", name="A live classroom")).to_be_visible()
+def test_the_page_opens_from_a_link_of_another_site_and_in_no_frame_of_it(page: Page, service: Emulator) -> None:
+    page.goto(f"data:text/html,<a href={address(service)}>open</a><iframe src={address(service)}></iframe>")
+    expect(page.frame_locator("iframe").locator("body")).not_to_contain_text("A live classroom")
+    page.get_by_text("open").click()
+    expect(page.get_by_role("heading", name="A live classroom")).to_be_visible()
