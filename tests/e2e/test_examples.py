@@ -45,6 +45,7 @@ def test_the_client_in_javascript(port: int) -> None:
 
 CLIENTS = [
     pytest.param(sys.executable, "client.py", id="Python"),
+    pytest.param(sys.executable, "live.py", id="WebSocket"),
     pytest.param(
         "node", "client.mjs", id="JavaScript", marks=pytest.mark.skipif(shutil.which("node") is None, reason="no node")
     ),

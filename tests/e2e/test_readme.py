@@ -36,6 +36,15 @@ def test_the_classroom(port: int) -> None:
     assert masked(ran.stdout).splitlines() == [masked(line) for line in printed]
 
 
+def test_a_class_over_websocket(port: int) -> None:
+    (console,) = blocks("A class over WebSocket", "console")
+    command, _, printed = console.partition("\n")
+    assert command == "$ .venv/bin/python examples/live.py"
+    example = [sys.executable, "-W", "error", "examples/live.py", f"http://127.0.0.1:{port}"]
+    ran = subprocess.run(example, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert masked(ran.stdout) == masked(printed)
+
+
 def test_who_calls(tmp_path: Path) -> None:
     with running_with_identity(tmp_path) as emulator:
         console = "".join(blocks("Who calls", "console"))
