@@ -1,4 +1,4 @@
-"""The picture of the README: `python -m tests.browser.pictures` plays a lesson and photographs the emulator's page."""
+"""The pictures of the README: `python -m tests.browser.pictures` plays a lesson and photographs the pages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import installed
+from tests.browser.classroom import PAGE, address, connect, create, frames, person, say
+from tests.browser.launching import installed, launched
 from tests.emulator.harness import ROOT, Emulator
 
-PICTURE = Path(__file__).parent / "figures" / "requests.png"
-SIZE = {"width": 1280, "height": 720}
+FIGURES = Path(__file__).parent / "figures"
 
 
 def lesson(emulator: Emulator) -> int:
@@ -35,30 +35,50 @@ def lesson(emulator: Emulator) -> int:
     return shown
 
 
+def requests(browser: Browser, emulator: Emulator) -> None:
+    """The emulator's page with a refused request of a lesson."""
+    shown = lesson(emulator)
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(f"http://127.0.0.1:{emulator.port}/_emulator/#/requests/{shown}")
+    page.get_by_text("Where the time went").wait_for()
+    page.screenshot(path=FIGURES / "requests.png")
+
+
+def classroom(browser: Browser, emulator: Emulator) -> None:
+    """The page of a live classroom, after a question and its answer."""
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(address(emulator))
+    teacher, student = person(page, "Teacher"), person(page, "Student")
+    create(page)
+    connect(teacher, student)
+    expect(page.locator("#about")).to_contain_text("2 connected")
+    say(teacher, "request", "What is 1/2 + 1/4?")
+    expect(frames(student).last).to_contain_text("What is")
+    say(student, "request_response", "3/4")
+    expect(frames(teacher).last).to_contain_text("3/4")
+    page.evaluate("document.activeElement.blur()")
+    page.screenshot(path=FIGURES / "classroom.png", full_page=True)
+
+
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
     program = installed()
     if program is None:
         sys.exit("no browser is installed: on Debian, apt-get install chromium")
+    FIGURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder) / "environment"
         environment.write_text(f"SWITCHBOARD_DATABASE_URL=sqlite:///{folder}/lesson.db\n")
         project = Path(folder) / "project"
         project.symlink_to(ROOT)  # the emulator's output is written beside it
-        emulator = Emulator(project, "--env-file", str(environment))
+        emulator = Emulator(project, "--env-file", str(environment), *PAGE)
         try:
-            shown = lesson(emulator)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-                page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-                page.goto(f"http://127.0.0.1:{emulator.port}/_emulator/#/requests/{shown}")
-                page.get_by_text("Where the time went").wait_for()
-                PICTURE.parent.mkdir(exist_ok=True)
-                page.screenshot(path=PICTURE)
-                browser.close()
+            with launched(program) as browser:
+                requests(browser, emulator)
+                classroom(browser, emulator)
         finally:
             emulator.stop()
-    print(PICTURE.relative_to(ROOT))
+    print(f"{FIGURES.relative_to(ROOT)}: requests.png, classroom.png")
 
 
 if __name__ == "__main__":
