@@ -9,8 +9,6 @@ from tests.emulator.harness import ROOT, Emulator
 PAGE = ("--page", str(ROOT / "examples" / "classroom.html"))
 """The options of an emulator that serves the page."""
 
-expect.set_options(timeout=60_000)  # milliseconds, for a slow machine
-
 
 def address(emulator: Emulator) -> str:
     """The page of an emulator."""

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser.launching import installed, launched
+
+expect.set_options(timeout=60_000)  # milliseconds, for a slow machine
 
 _LOCAL = ("127.0.0.1", "localhost")
 
