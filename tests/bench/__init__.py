@@ -22,6 +22,7 @@ SECTIONS = (
     "engines",
     "scale",
     "emulator",
+    "live",
 )
 
 

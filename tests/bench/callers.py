@@ -21,7 +21,7 @@ VALIDATE, STORE, CREATE, HISTORY = CALLS = ("validate", "store", "create", "hist
 CROWD = 32  # callers at once
 
 _sequences = count(10**9)  # far behind those that the service gives
-_CONTENT = msgspec.Raw(CONTENT.encode())
+RAW_CONTENT = msgspec.Raw(CONTENT.encode())
 
 
 class Caller(Protocol):
@@ -62,7 +62,7 @@ class Service:
 
     def store(self, number: int) -> Call:
         """Store messages, each caller in a session of its own."""
-        draft = MessageDraft(self.room.ids[number], TYPE, CONTEXT, self.room.students(number)[0], None, _CONTENT)
+        draft = MessageDraft(self.room.ids[number], TYPE, CONTEXT, self.room.students(number)[0], None, RAW_CONTENT)
         return lambda: self.database.store_message(draft)
 
     def close(self) -> None:

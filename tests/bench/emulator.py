@@ -93,7 +93,7 @@ class Server:
     """A server process and everything it has started."""
 
     def __init__(self, kind: Kind) -> None:
-        ports = {"port": str(_free_port()), "other": str(_free_port())}
+        ports = {"port": str(free_port()), "other": str(free_port())}
         self.base = f"http://127.0.0.1:{ports['port']}"
         self.url = self.base + kind.path
         began = time.perf_counter()
@@ -125,18 +125,18 @@ class Server:
 
     def megabytes(self) -> float:
         """Resident memory of the process and all its descendants."""
-        return sum(_resident(pid) for pid in _family(self.process.pid)) / 1024
+        return sum(_resident(pid) for pid in family(self.process.pid)) / 1024
 
     def stop(self) -> None:
         """Ask it to stop, and end whatever is left of it."""
-        family = _family(self.process.pid)
+        members = family(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for pid in family[1:]:
+        for pid in members[1:]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -188,14 +188,19 @@ def _peers(folder: Path, notes: list[str]) -> dict[str, Kind]:
         found[FRAMEWORK] = Kind([*command, "{port}"], service, "/hello", {})
     else:
         notes.append(f"{FRAMEWORK} is left out: it could not be installed")
-    osls = service / "node_modules" / ".bin" / "osls"
-    npm = ["npm", "install", "--prefix", str(service), "--no-save", "--no-audit", "--no-fund", *PINNED]
-    if shutil.which("npm") and _installed(osls, [npm]):
+    if osls := offline_program(service):
         command = [str(osls), "offline", "start", "--httpPort", "{port}", "--lambdaPort", "{other}"]
         found[OFFLINE] = Kind(command, service, "/hello", {"SLS_TELEMETRY_DISABLED": "1"})
     else:
         notes.append(f"{OFFLINE} is left out: there is no npm, or it could not be installed")
     return found
+
+
+def offline_program(service: Path) -> Path | None:
+    """The framework's program in this folder, with serverless-offline beside it; None where it cannot be installed."""
+    program = service / "node_modules" / ".bin" / "osls"
+    npm = ["npm", "install", "--prefix", str(service), "--no-save", "--no-audit", "--no-fund", *PINNED]
+    return program if shutil.which("npm") and _installed(program, [npm]) else None
 
 
 def _installed(program: Path, commands: Sequence[Sequence[str]]) -> bool:
@@ -380,21 +385,21 @@ def _status(url: str) -> int:
         return 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and its descendants."""
-    family = [pid]
-    for member in family:  # grows on the way
+    members = [pid]
+    for member in members:  # grows on the way
         try:
             for thread in Path(f"/proc/{member}/task").iterdir():
-                family += map(int, (thread / "children").read_text().split())
+                members += map(int, (thread / "children").read_text().split())
         except OSError:
             continue
-    return family
+    return members
 
 
 def _resident(pid: int) -> int:
