@@ -152,7 +152,7 @@ class Record:
 class RequestBook:
     """The latest records, at most so many and so many bytes."""
 
-    NUMBER = 5000
+    NUMBER = 1000
     MEGABYTES = 64
 
     def __init__(self, number: int = NUMBER, megabytes: int = MEGABYTES) -> None:
