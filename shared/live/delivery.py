@@ -94,7 +94,7 @@ class Delivery:
         for job, (outcome, position) in zip(jobs, results, strict=True):
             if outcome is Sent.GONE:
                 gone.append(job.recipient.connection_id)
-            elif outcome is Sent.BEHIND:
+            elif outcome is not Sent.SENT:
                 behind.append((job.recipient.connection_id, position))
         return Delivered(delivered, tuple(gone), tuple(behind), last)
 

@@ -30,6 +30,7 @@ class Sent(Enum):
     SENT = "the connection has it"
     GONE = "the connection is closed"
     BEHIND = "the connection cannot be reached now, and does not have it"
+    UNKNOWN = "no answer came: the connection may have it"
 
 
 class LeaseLostError(Exception):
@@ -73,8 +74,7 @@ class Posting:
         """Send one frame. A call that the platform could not serve is repeated after each of the `pauses`, in seconds.
 
         Until `clock.elapsed()` passes `open_by` a connection that is not there may still be opened. A call without an
-        answer is not repeated, so that the frame is not sent twice: the connection is closed, and its client can
-        connect again.
+        answer is not repeated here: its lease may be too old by then.
         """
         left = iter(pauses)
         while True:
@@ -85,8 +85,8 @@ class Posting:
                     return Sent.GONE
                 self._pause(_HANDSHAKE_PAUSE)
             except OutcomeUnknownError as error:
-                log.warning("closing connection %s: %s", connection_id, error)
-                return Sent.GONE if self.close(connection_id) else Sent.BEHIND
+                log.warning("connection %s: %s", connection_id, error)
+                return Sent.UNKNOWN
             except UnavailableError as error:
                 pause = next(left, None)
                 if pause is None:

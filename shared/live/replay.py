@@ -140,17 +140,26 @@ class _Run:
             self._complete = True
 
     def _send(self, frame: bytes) -> None:
-        """Send one frame, or close the connection and raise `LeaseLostError`: then there is nothing more to do."""
-        self._keeper.check()
+        """Send one frame, or close the connection and raise `LeaseLostError`: then there is nothing more to do.
+
+        A call without an answer is repeated once. The client may get the frame twice, which it notices by the id. If it
+        were closed without a notice, it could take that for the end of the session.
+        """
         connection = self.connection
-        sent = self._posting.send(connection.connection_id, frame, _PAUSES, self._open_by)
+        sent = self._attempt(frame)
+        if sent is Sent.UNKNOWN:
+            sent = self._attempt(frame)
         if sent is Sent.GONE:
             self._database.remove(connection.session_id, [connection.connection_id])
-        elif sent is Sent.BEHIND:
+        elif sent is not Sent.SENT:
             self._close()
         if sent is not Sent.SENT:
             raise LeaseLostError
         self._open_by = 0.0
+
+    def _attempt(self, frame: bytes) -> Sent:
+        self._keeper.check()
+        return self._posting.send(self.connection.connection_id, frame, _PAUSES, self._open_by)
 
     def _close(self) -> None:
         """Close and remove the connection. If it cannot be closed, it stays: the next sweep tries again."""

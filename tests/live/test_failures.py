@@ -18,9 +18,11 @@ from tests.storage import Storage
 LEASE = 16  # seconds; a lease has expired then
 
 
-def raise_once(error: BaseException, text: str, connection_id: str | None = None) -> Callable[[str, Json], None]:
-    """A fault at the first post of a frame with this text, or with this event."""
-    left = [error]
+def raising(
+    error: BaseException, text: str, connection_id: str | None = None, times: int = 1
+) -> Callable[[str, Json], None]:
+    """A fault at the first post, or the first few, of a frame with this text, or with this event."""
+    left = [error] * times
 
     def fault(connection: str, frame: Json) -> None:
         found = frame["content"].get("event") or frame["content"]["text"]
@@ -71,7 +73,7 @@ def test_a_replay_that_dies_is_begun_again(gateway: Gateway, classroom: Classroo
     clock = freeze("2026-11-22 08:00:00")
     for said in ("one", "two"):
         classroom.say(said)
-    gateway.fault = raise_once(Killed(), text)
+    gateway.fault = raising(Killed(), text)
     ann, _answer = gateway.handshake(classroom.id, "ann")
     with pytest.raises(Killed):
         gateway.run()
@@ -91,7 +93,7 @@ def test_an_end_whose_deliverer_died_closes_everybody_within_a_minute(
 ) -> None:
     clock = freeze("2026-11-22 08:00:00")
     ann, bob = gateway.join(classroom, "ann"), gateway.join(classroom, "bob")
-    gateway.fault = raise_once(Killed(), ENDED, bob)
+    gateway.fault = raising(Killed(), ENDED, bob)
     classroom.ask("end")
     with pytest.raises(Killed):
         gateway.run()
@@ -170,11 +172,21 @@ def test_a_connection_that_is_behind_misses_nothing_when_the_server_knows_how_sm
     assert gateway.texts(ann) == [COMPLETE, "hello"]
 
 
-def test_a_post_without_an_answer_is_not_repeated_and_the_connection_is_closed(
-    gateway: Gateway, classroom: Classroom
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_post_without_an_answer_is_repeated_and_the_connection_stays(
+    gateway: Gateway, classroom: Classroom, times: int
 ) -> None:
     ann = gateway.join(classroom, "ann")
-    gateway.fault = raise_once(OutcomeUnknownError("no answer"), "hello")
+    gateway.fault = raising(OutcomeUnknownError("no answer"), "hello", times=times)
+    classroom.say("hello")
+    classroom.say("again")
+    gateway.run()
+    assert (gateway.texts(ann), gateway.closed) == ([COMPLETE, "hello", "again"], [])
+
+
+def test_a_connection_that_never_answers_is_closed(gateway: Gateway, classroom: Classroom) -> None:
+    ann = gateway.join(classroom, "ann")
+    gateway.fault = raising(OutcomeUnknownError("no answer"), "hello", times=3)
     classroom.say("hello")
     gateway.run()
     assert (gateway.texts(ann), gateway.closed) == ([COMPLETE], [ann])
