@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
+from shared import environment
 from shared.database import DatabaseManager
+from shared.entities import MessageDraft
 from shared.errors import DatabaseUnavailableError
 from shared.live.database import LiveDatabase
 from shared.live.entities import Progress
@@ -287,11 +290,13 @@ def test_a_history_that_cannot_be_read_is_said_and_the_connection_lives_on(
     assert gateway.texts(ann) == ["history_unavailable", "after"]
 
 
-def test_a_mass_of_outstanding_messages_is_delivered_in_pages(gateway: Gateway, classroom: Classroom) -> None:
+def test_ten_thousand_outstanding_messages_are_delivered_in_pages(gateway: Gateway, classroom: Classroom) -> None:
     ann = gateway.join(classroom, "ann")
-    texts = [str(number) for number in range(250)]
+    texts = [str(number) for number in range(10_000)]
+    store = environment.current().database.store_message  # takes no lease, as if the container died at the commit
     for text in texts:
-        classroom.say(text)
-    gateway.run()
+        content = Raw(f'{{"text":"{text}"}}'.encode())
+        store(MessageDraft(classroom.id, "instructor_broadcast", "general", "ms_noether", None, content))
+    gateway.sweep()
     assert gateway.texts(ann) == [COMPLETE, *texts]
     assert call("get", classroom.id).body["connection_count"] == 1
