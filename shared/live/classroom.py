@@ -113,7 +113,7 @@ class LiveClassroom:
         """
         wanted = _typed(event, DeliveryEvent)
         if wanted.session_id is None:
-            self._sweep.sweep()
+            self._sweep.sweep(time_left)
         elif lease := self._live.take(wanted.session_id, wanted.token):
             self._delivery.deliver(lease, time_left)
 
@@ -123,9 +123,10 @@ class LiveClassroom:
         Raises `InvalidRequestError`, the `DatabaseError` family.
         """
         wanted = _typed(event, ReplayEvent)
+        opening = wanted.user_id is not None
         if wanted.user_id is not None:
             self._replay.close_replaced_of(wanted.session_id, wanted.user_id)
-        self._replay.replay(wanted.session_id, wanted.connection_id, wanted.token, time_left)
+        self._replay.replay(wanted.session_id, wanted.connection_id, wanted.token, time_left, opening=opening)
 
     def close(self) -> None:
         """End the threads that send."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shared import clock
 from shared.entities import Lease
 from shared.live import frames
 from shared.live.database import LiveDatabase
@@ -24,7 +25,8 @@ TimeLeft = Callable[[], float]
 """How many seconds an invocation has left."""
 
 _PAUSES = (0.05, 0.2)  # seconds; then the connection gets a replay, so that the others need not wait for it
-_LEAST_TIME = 10.0  # seconds that a page may take; with less time left the next invocation goes on
+_LEAST_TIME = 10.0  # seconds; with less time left no page is begun: the next invocation goes on
+_STOP = 7.0  # seconds; with less time left no frame is sent: connections that do not have the page get a replay
 
 
 class _Job(NamedTuple):
@@ -63,17 +65,18 @@ class Delivery:
             if found is None:
                 return
             try:
-                page = self._post(found, keeper)
+                page = self._post(found, keeper, time_left)
             except LeaseLostError:
                 log.warning("lost the lease of session %s: somebody else delivers", lease.session_id)
                 return
+            began = clock.Moment.now()
             progress = self._database.settle(lease, page)
-            keeper.renewed()
+            keeper.renewed(began)
             if progress is not Progress.LOST:
                 for connection_id, _position in page.behind:
                     self._replay(lease.session_id, connection_id, lease.token)
 
-    def _post(self, found: Outstanding, keeper: Keeper) -> Delivered:
+    def _post(self, found: Outstanding, keeper: Keeper, time_left: TimeLeft) -> Delivered:
         """Post a page. The last page of an ended session closes every connection."""
         last = found.ended and not found.more
         sent = [(sequence, message, frames.message_frame(message)) for sequence, message in found.messages]
@@ -89,7 +92,7 @@ class Delivery:
                 share.append((delivered, frames.session_ended()))
             if share:
                 jobs.append(_Job(recipient, share, last))
-        results = self._posting.side_by_side(lambda job: self._serve(job, found.delivered, keeper), jobs)
+        results = self._posting.side_by_side(lambda job: self._serve(job, found.delivered, keeper, time_left), jobs)
         gone, behind = [], []
         for job, (outcome, position) in zip(jobs, results, strict=True):
             if outcome is Sent.GONE:
@@ -98,13 +101,14 @@ class Delivery:
                 behind.append((job.recipient.connection_id, position))
         return Delivered(delivered, tuple(gone), tuple(behind), last)
 
-    def _serve(self, job: _Job, delivered: int, keeper: Keeper) -> tuple[Sent, int]:
+    def _serve(self, job: _Job, delivered: int, keeper: Keeper, time_left: TimeLeft) -> tuple[Sent, int]:
         """Send a connection its share; with the sequence that it has then. A connection that was closed is gone."""
         connection_id = job.recipient.connection_id
         position = max(job.recipient.position, delivered)
         for sequence, frame in job.frames:
-            keeper.check()
-            outcome = self._posting.send(connection_id, frame, _PAUSES)
+            if time_left() < _STOP:
+                return Sent.BEHIND, position
+            outcome = self._posting.send(connection_id, frame, _PAUSES, keeper.check)
             if outcome is not Sent.SENT:
                 return outcome, position
             position = sequence

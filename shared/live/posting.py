@@ -45,12 +45,12 @@ class Keeper:
         self._renew = renew
         self._since = clock.Moment.now()
 
-    def renewed(self) -> None:
-        """Another write has renewed the lease."""
-        self._since = clock.Moment.now()
+    def renewed(self, since: clock.Moment) -> None:
+        """Another write has renewed the lease; it began at this moment."""
+        self._since = since
 
     def check(self) -> None:
-        """Call this before each frame: the lease then lasts longer than one call. Raises `LeaseLostError`.
+        """Call this before each call to the platform: the lease then lasts longer than that. Raises `LeaseLostError`.
 
         It may happen that two threads renew: a lease that was renewed twice is as good.
         """
@@ -70,14 +70,22 @@ class Posting:
         self._pause = pause
         self._threads: ThreadPoolExecutor | None = None
 
-    def send(self, connection_id: str, frame: bytes, pauses: Iterable[float], open_by: float = 0.0) -> Sent:
+    def send(
+        self,
+        connection_id: str,
+        frame: bytes,
+        pauses: Iterable[float],
+        check: Callable[[], None] = lambda: None,
+        open_by: float = 0.0,
+    ) -> Sent:
         """Send one frame. A call that the platform could not serve is repeated after each of the `pauses`, in seconds.
 
         Until `clock.elapsed()` passes `open_by` a connection that is not there may still be opened. A call without an
-        answer is not repeated here: its lease may be too old by then.
+        answer is not repeated here. `check` is called before each call; what it raises ends the sending.
         """
         left = iter(pauses)
         while True:
+            check()
             try:
                 self._connections.post(connection_id, frame)
             except GoneError:

@@ -51,8 +51,12 @@ class Replay:
         self._posting = posting
         self._hand_over = hand_over
 
-    def replay(self, session_id: str, connection_id: str, handed: str, time_left: TimeLeft) -> None:
+    def replay(
+        self, session_id: str, connection_id: str, handed: str, time_left: TimeLeft, *, opening: bool = False
+    ) -> None:
         """Bring a connection to its session's last message. It does nothing when somebody else has the lease.
+
+        `opening` is whether the handshake has just ended, or is about to: the connection may not be there yet.
 
         Raises the `DatabaseError` family.
         """
@@ -60,6 +64,8 @@ class Replay:
         if taken is None:
             return
         run = _Run(self._database, self._history, self._posting, *taken)
+        if opening:
+            run.open_by = clock.elapsed() + HANDSHAKE
         try:
             if not run.run(time_left):
                 self._hand_over(session_id, connection_id, run.token)
@@ -93,7 +99,8 @@ class _Run:
         self._sequence = found.sequence
         self._complete = found.state != REPLAYING
         self._keeper = Keeper(lambda: database.advance(found.connection, token, self._position))
-        self._open_by = clock.elapsed() + HANDSHAKE - clock.seconds_since(found.connection.connected_at)
+        self.open_by = 0.0
+        """Until then, by `clock.elapsed()`, a connection that is not there may still be opened."""
 
     def run(self, time_left: TimeLeft) -> bool:
         """Whether the replay is over; False when the time is. Raises `LeaseLostError`, `DatabaseError`."""
@@ -106,8 +113,9 @@ class _Run:
                 more = self._send_page()
             self._finish_history(frames.history_complete())
             self._position = max(self._position, self._sequence)
+            began = clock.Moment.now()
             progress, self._sequence = self._database.go_live(self.connection, self.token, self._position)
-            self._keeper.renewed()
+            self._keeper.renewed(began)
         if progress is Progress.ENDED:
             self._send(frames.session_ended())
             self._close()
@@ -155,11 +163,10 @@ class _Run:
             self._close()
         if sent is not Sent.SENT:
             raise LeaseLostError
-        self._open_by = 0.0
+        self.open_by = 0.0
 
     def _attempt(self, frame: bytes) -> Sent:
-        self._keeper.check()
-        return self._posting.send(self.connection.connection_id, frame, _PAUSES, self._open_by)
+        return self._posting.send(self.connection.connection_id, frame, _PAUSES, self._keeper.check, self.open_by)
 
     def _close(self) -> None:
         """Close and remove the connection. If it cannot be closed, it stays: the next sweep tries again."""

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from shared import clock, environment
 from shared.entities import Lease
+from shared.identifiers import new_id
 from shared.live.database import LiveDatabase
-from shared.live.entities import Delivered, Progress
+from shared.live.entities import Connection, Delivered, Progress
 from tests.conftest import Classroom, at_once
 from tests.live.platform import DELIVER, Gateway
 from tests.live.test_delivery import COMPLETE, ENDED, broadcast
@@ -138,6 +140,33 @@ def test_a_deliverer_without_time_hands_over(
     assert [function for function, _event in gateway.started] == [DELIVER]
     gateway.run()
     assert gateway.texts(ann) == [COMPLETE, "hello"]
+
+
+def test_a_deliverer_whose_time_ends_within_a_page_leaves_the_rest_to_a_replay(
+    gateway: Gateway, classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = gateway.join(classroom, "ann")
+    for text in "abc":
+        classroom.say(text)
+    seconds = [29_000]
+    monkeypatch.setattr("tests.conftest.Context.get_remaining_time_in_millis", lambda _: seconds[0])
+    gateway.fault = lambda connection_id, frame: seconds.__setitem__(0, 5_000)
+    gateway.run_only(DELIVER)
+    received, seconds[0], gateway.fault = gateway.texts(ann), 29_000, lambda connection_id, frame: None
+    gateway.run()
+    assert (received, gateway.texts(ann)) == ([COMPLETE, "a"], [COMPLETE, "a", "b", "c"])
+
+
+def test_a_connect_that_is_repeated_replaces_nobody(gateway: Gateway, classroom: Classroom) -> None:
+    """Its first attempt was committed, and the user connected again before the repeat."""
+    live = environment.current().database.part(LiveDatabase)
+    first = Connection("L1=", classroom.id, "ann", "student", clock.now())
+    made = live._writes.connect(first, new_id())
+    live._writer.write(made.run, atomic=made.atomic, order=made.order)
+    gateway.join(classroom, "ann")
+    live._writer.write(lambda database, _: made.run(database, True), atomic=made.atomic, order=made.order)
+    asked = classroom.ask("connections").body["connections"]
+    assert (len(asked), classroom.ask("get").body["connection_count"]) == (1, 1)
 
 
 def test_a_session_without_connections_starts_nothing(gateway: Gateway, classroom: Classroom) -> None:

@@ -227,6 +227,22 @@ def test_a_handshake_that_is_still_on_its_way_gets_its_history(gateway: Gateway,
     assert gateway.texts(gateway.join(classroom, "ann")) == [COMPLETE]
 
 
+def test_a_handshake_that_took_long_gets_its_history(gateway: Gateway, classroom: Classroom, freeze: Freeze) -> None:
+    """A busy database may make `connect` wait for seconds after it has read the clock."""
+    clock = freeze("2026-11-22 08:00:00")
+    ann, _answer = gateway.handshake(classroom.id, "ann")
+    clock.tick(9)
+    left = [GoneError(ann)] * 3
+
+    def fault(connection_id: str, frame: Json) -> None:
+        if left:
+            raise left.pop()
+
+    gateway.fault = fault
+    gateway.run()
+    assert gateway.texts(ann) == [COMPLETE]
+
+
 def test_a_handshake_whose_client_went_away_is_forgotten(
     gateway: Gateway, classroom: Classroom, freeze: Freeze
 ) -> None:

@@ -30,6 +30,7 @@ _CONNECT = f"""{_HEAD}, replaced AS (
   UPDATE connections SET state = 'replaced', lease_token = NULL, lease_until = %(until)s FROM head
   WHERE connections.session_id = head.session_id AND head.status = 'active' AND user_id = %(user_id)s
     AND state <> 'replaced' AND connection_id <> %(connection_id)s
+    AND NOT EXISTS (SELECT 1 FROM connections WHERE connection_id = %(connection_id)s)
   RETURNING 1
 ), counted AS (
   SELECT count(*) AS number FROM replaced
