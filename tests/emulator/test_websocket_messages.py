@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from tests.emulator.harness import TIMEOUT, Emulator, eventually
@@ -90,7 +92,9 @@ def test_the_limits_of_frames_and_messages_are_those_of_aws(
     framework: Emulator, frames: list[str], code: int | None
 ) -> None:
     with client(framework, max_size=None) as connection:
-        connection.send(iter(frames))
+        # A server that refuses a message may close while the client still sends it.
+        with contextlib.nullcontext() if code is None else contextlib.suppress(ConnectionClosed):
+            connection.send(iter(frames))
         if code is None:
             assert "connectionId" in connection.recv(TIMEOUT)  # the event, or that it is too long an answer
             connection.send("next")

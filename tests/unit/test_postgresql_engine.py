@@ -60,7 +60,7 @@ def backends(storage: Storage) -> list[int]:
 def wire(engine: PostgresqlEngine, path: Path) -> Iterator[list[str]]:
     """What goes over the engine's one connection meanwhile: "F…" for a message from here, "B…" for one back."""
     ((pid,),) = engine.fetch("SELECT pg_backend_pid()")
-    connections = [each for each in gc.get_objects() if isinstance(each, psycopg.Connection) and not each.closed]
+    connections = [each for each in gc.get_objects() if issubclass(type(each), psycopg.Connection) and not each.closed]
     (connection,) = (each for each in connections if each.info.backend_pid == pid)
     messages: list[str] = []
     with path.open("w+") as file:

@@ -61,11 +61,12 @@ class Connections:
             with self._openings.one() as opened:
                 connection = apsw.Connection(self.path, flags=flags)
                 opened(connection)
+            # First of all: closing a connection that fails below must not move the log into a damaged file.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.set_busy_timeout(self._busy_timeout_ms if busy_timeout_ms is None else busy_timeout_ms)
             for name, value in self._pragmas:
                 connection.execute(f"PRAGMA {name} = {value}")
             connection.wal_autocheckpoint(0)
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.config(
                 apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1
             )  # otherwise a statement with new bindings is planned again
