@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 
 from shared.errors import ConfigurationError
+from shared.shapes import prepared
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
@@ -26,6 +27,7 @@ INSTRUCTOR_ROLES = (
 """Roles of a course, as identity providers and LTI 1.3 (Core, appendix A.2) name them."""
 
 
+@prepared
 class Settings(msgspec.Struct, frozen=True):
     """One field a variable: `database_url` is read from `SWITCHBOARD_DATABASE_URL`, and so on.
 

@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from shared.shapes import prepared
+
 STUDENT: Final = "student"
 INSTRUCTOR: Final = "instructor"
 
@@ -20,6 +22,7 @@ BROADCAST: Final = "instructor_broadcast"
 DEFAULT_CONTEXT: Final = "general"
 
 
+@prepared
 class Session(msgspec.Struct, frozen=True):
     """A classroom session. Times are text in the format of `shared.clock`; `end_time` is None while active."""
 
@@ -62,6 +65,7 @@ class MessageDraft(msgspec.Struct, frozen=True):
     content: msgspec.Raw
 
 
+@prepared
 class Message(msgspec.Struct, frozen=True):
     """A stored message. `content` stays JSON text: it is spliced into answers, never parsed and dumped again."""
 

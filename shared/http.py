@@ -18,6 +18,7 @@ import msgspec
 from shared import environment, errors, requests
 from shared.entities import Caller, IdempotencyKey
 from shared.identifiers import canonical
+from shared.shapes import prepared
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class _Context(msgspec.Struct, rename="camel"):
     connection_id: str | None = None
 
 
+@prepared
 class _Event(msgspec.Struct, rename="camel"):
     """The fields of an event that are read."""
 

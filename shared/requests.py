@@ -12,6 +12,7 @@ import msgspec
 from shared.entities import DEFAULT_CONTEXT, Caller, MessageDraft, Reader, SessionFilter
 from shared.errors import ContentTooLargeError, InvalidRequestError
 from shared.identity import filled_in
+from shared.shapes import prepared
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """So that the answer to what was accepted fits Lambda's 6 MB, escaped as it is there."""
@@ -23,6 +24,7 @@ _MAX_DEPTH = 100  # of brackets and braces in a body
 T = TypeVar("T")
 
 
+@prepared
 class CreateSession(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /api/sessions`."""
 
@@ -31,6 +33,7 @@ class CreateSession(msgspec.Struct, forbid_unknown_fields=True):
     student_ids: list[str]
 
 
+@prepared
 class StoreMessage(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /api/sessions/{session_id}/messages`."""
 
@@ -45,16 +48,19 @@ class StoreMessage(msgspec.Struct, forbid_unknown_fields=True):
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
+@prepared
 class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """A route without query parameters."""
 
 
+@prepared
 class CheckHealth(msgspec.Struct, forbid_unknown_fields=True):
     """The query of `GET /health`."""
 
     depth: str = "full"
 
 
+@prepared
 class ListSessions(msgspec.Struct, forbid_unknown_fields=True):
     """The query of `GET /api/sessions`."""
 
@@ -65,6 +71,7 @@ class ListSessions(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
+@prepared
 class ValidateMembership(msgspec.Struct, forbid_unknown_fields=True):
     """The query of `GET /api/sessions/{session_id}/validate`."""
 
@@ -72,6 +79,7 @@ class ValidateMembership(msgspec.Struct, forbid_unknown_fields=True):
     role: str
 
 
+@prepared
 class ReadHistory(msgspec.Struct, forbid_unknown_fields=True):
     """The query of `GET /api/sessions/{session_id}/messages`."""
 
@@ -81,6 +89,7 @@ class ReadHistory(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
+@prepared
 class Handshake(msgspec.Struct, forbid_unknown_fields=True):
     """The query of a WebSocket handshake. `authorize` reads the token."""
 
@@ -90,6 +99,7 @@ class Handshake(msgspec.Struct, forbid_unknown_fields=True):
     token: str | None = None
 
 
+@prepared
 class SendMessage(msgspec.Struct, forbid_unknown_fields=True):
     """A frame of a client. Who sends it, and in which session, is the connection's: it cannot be said here."""
 

@@ -13,6 +13,7 @@ import msgspec
 
 from shared import clock, errors, requests
 from shared.live import frames
+from shared.shapes import prepared
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class _Context(msgspec.Struct, rename="camel"):
     authorizer: _Handshake | None = None
 
 
+@prepared
 class _Event(msgspec.Struct, rename="camel"):
     """The fields of an event that are read."""
 

@@ -21,7 +21,7 @@ def ask(method: str, port: int, path: str, value: Any = None) -> Any:
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException):
-        options.refuse(f"no emulator answers on port {port}")
+        options.refuse(f"no emulator answers on port {port}: --port names another")
     finally:
         connection.close()
     if response.status != 200:

@@ -18,6 +18,7 @@ from shared.live.replay import Replay
 from shared.live.sweep import Sweep
 from shared.messages import MessageManager
 from shared.sessions import SessionManager
+from shared.shapes import prepared
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Platform(NamedTuple):
     replay: str
 
 
+@prepared
 class DeliveryEvent(msgspec.Struct):
     """The event of `deliver`. Without a session it is the schedule's; the token is of a lease that is handed over."""
 
@@ -38,6 +40,7 @@ class DeliveryEvent(msgspec.Struct):
     token: str = ""
 
 
+@prepared
 class ReplayEvent(msgspec.Struct):
     """The event of `replay`; the token is of a lease that is handed over.
 

@@ -125,4 +125,4 @@ def test_an_emulator_without_identity_has_no_tokens(tmp_path: Path) -> None:
 
 def test_no_emulator_there() -> None:
     told = run("logs", "--port", "1")
-    assert (told.returncode, told.stderr) == (1, "error: no emulator answers on port 1\n")
+    assert (told.returncode, told.stderr) == (1, "error: no emulator answers on port 1: --port names another\n")
