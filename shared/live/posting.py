@@ -14,7 +14,7 @@ from shared.writes import LEASE
 log = logging.getLogger(__name__)
 
 HANDSHAKE = 2.0
-"""Seconds after the beginning of a handshake in which an unknown connection is one that is not open yet."""
+"""Seconds after the start of a new connection's replay in which an unknown connection is one that is not open yet."""
 
 _THREADS = 16
 _HANDSHAKE_PAUSE = 0.02  # seconds

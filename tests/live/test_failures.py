@@ -227,6 +227,19 @@ def test_a_handshake_that_is_still_on_its_way_gets_its_history(gateway: Gateway,
     assert gateway.texts(gateway.join(classroom, "ann")) == [COMPLETE]
 
 
+def test_a_sweep_looks_again_when_the_leases_have_expired(
+    gateway: Gateway, classroom: Classroom, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = freeze("2026-11-22 08:00:00")
+    ann = gateway.join(classroom, "ann")
+    classroom.say("hello")
+    gateway.started.clear()  # the invocation that has the lease dies
+    monkeypatch.setattr("tests.conftest.Context.get_remaining_time_in_millis", lambda _: 300_000)
+    monkeypatch.setattr(environment.live()._sweep, "_pause", lambda seconds: clock.tick(seconds + 1))
+    gateway.sweep()
+    assert gateway.texts(ann) == [COMPLETE, "hello"]
+
+
 def test_a_handshake_that_took_long_gets_its_history(gateway: Gateway, classroom: Classroom, freeze: Freeze) -> None:
     """A busy database may make `connect` wait for seconds after it has read the clock."""
     clock = freeze("2026-11-22 08:00:00")
