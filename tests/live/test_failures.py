@@ -10,9 +10,11 @@ from shared import environment
 from shared.database import DatabaseManager
 from shared.entities import MessageDraft
 from shared.errors import DatabaseUnavailableError
+from shared.live import frames
 from shared.live.database import LiveDatabase
 from shared.live.entities import Progress
 from shared.live.ports import GoneError, OutcomeUnknownError, PlatformError, UnavailableError
+from shared.live.posting import LeaseLostError, Posting
 from tests.conftest import Classroom, Freeze, Json, call
 from tests.live.platform import DELIVER, Gateway, Killed
 from tests.live.test_delivery import COMPLETE, ENDED, broadcast
@@ -225,6 +227,24 @@ def test_a_handshake_that_is_still_on_its_way_gets_its_history(gateway: Gateway,
 
     gateway.fault = fault
     assert gateway.texts(gateway.join(classroom, "ann")) == [COMPLETE]
+
+
+def test_a_frame_is_not_repeated_by_a_holder_whose_lease_is_lost_meanwhile(gateway: Gateway) -> None:
+    attempts, pauses = [0], [0]
+
+    def throttled(*_: Any) -> None:
+        attempts[0] += 1
+        raise UnavailableError("429")
+
+    def check() -> None:
+        if pauses[0]:
+            raise LeaseLostError
+
+    gateway.fault = throttled
+    posting = Posting(gateway, pause=lambda _: pauses.__setitem__(0, 1))
+    with pytest.raises(LeaseLostError):
+        posting.send("L1=", frames.replaced(), (0.1, 0.1), check)
+    assert attempts == [1]
 
 
 def test_a_sweep_looks_again_when_the_leases_have_expired(
